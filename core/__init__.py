@@ -1,0 +1,1 @@
+"""What every process shares: messages, queue, configuration, journal, flags, IPC and the broker connection."""

@@ -1,0 +1,67 @@
+"""Vocabulary of the journal: the kinds of record and the keys of each payload.
+
+A payload is a flat JSON object; Decimals are strings, times are int64 ns. Main writes ``main.db``, the watchdog
+writes ``watchdog.db`` (which also outlives runs and holds what operators did).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RecordKind(StrEnum):
+    """Kind of a journal record, with the keys of its payload."""
+
+    RUN_STARTED = "run_started"
+    """process, pid, boot_id, mode, code_version, config_sha256"""
+    RUN_ENDED = "run_ended"
+    """reason, exit_code"""
+    CONNECTION = "connection"
+    """state, reason"""
+    SESSION = "session"
+    """date (ISO), open_ns, close_ns: written with the first closed bar of an exchange session"""
+    SIGNAL = "signal"
+    """strategy, symbol, weight, bar_end_ns: only when the weight changes"""
+    DECISION = "decision"
+    """bar_end_ns, strategy, symbol, position, target, reason: only when the target differs from the position
+    or a denial other than NONE stands"""
+    DENIAL = "denial"
+    """bar_end_ns, strategy, symbol, reason, quantity, detail"""
+    ORDER_INTENT = "order_intent"
+    """every field of core.events.Order; durable before the order is sent"""
+    ORDER_SENT = "order_sent"
+    """order_ref, order_id"""
+    ORDER_CANCEL = "order_cancel"
+    """order_ref, reason"""
+    ORDER_STATUS = "order_status"
+    """order_ref, order_id, perm_id, status, filled, remaining: only when it changes something"""
+    FILL = "fill"
+    """every field of core.events.Execution, strategy, arrival_price"""
+    COMMISSION = "commission"
+    """exec_id, amount, currency"""
+    CASH_ADJUSTED = "cash_adjusted"
+    """amount, reason: the ledger's opening cash, or a broker cash movement that is no fill"""
+    BREAK = "break"
+    """kind, symbol, book, broker, detail"""
+    RECONCILED = "reconciled"
+    """trigger (start, reconnect, periodic, shutdown), breaks, positions, cash, unknown"""
+    EQUITY = "equity"
+    """bar_end_ns, nlv, cash, gross"""
+    HALT = "halt"
+    """level, reason, detail, source"""
+    KILL_STARTED = "kill_started"
+    """reason, figures, detected_monotonic_ns, flag_mtime_ns, wall_ns, run_id"""
+    KILL_STEP = "kill_step"
+    """step, monotonic_ns, detail"""
+    CLOSE_INTENT = "close_intent"
+    """order_ref, symbol, side, quantity: durable before the closing order is sent"""
+    KILL_ENDED = "kill_ended"
+    """reason, flat, residue, flag_to_cancel_sent_ms, flag_to_cancel_ack_ms, flag_to_flat_ms"""
+    REARMED = "rearmed"
+    """reason, user, cleared (the flags removed)"""
+    PEAK = "peak"
+    """account, nlv, wall_ns"""
+    CHECK = "check"
+    """name, status, figures: only when the status changes"""
+    ALERT = "alert"
+    """severity, text"""

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Makes or refreshes .venv from the locked, hashed requirements. Does nothing when it is up to date.
+#   scripts/setup_env.sh runtime   what the daemon needs
+#   scripts/setup_env.sh dev       that, and what the tests and linters need
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+kind=${1:-runtime}
+case "$kind" in
+    runtime) lock=requirements.lock ;;
+    dev) lock=requirements-dev.lock ;;
+    *) echo "setup_env.sh: '$kind' is neither 'runtime' nor 'dev'" >&2; exit 2 ;;
+esac
+
+suitable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
+
+find_python() {
+    local candidate
+    for candidate in ${BACKSTOP_PYTHON:+"$BACKSTOP_PYTHON"} python3 python3.13 python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null 2>&1 && suitable "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    echo "Backstop needs Python 3.11, 3.12 or 3.13 with venv. Install one, or set BACKSTOP_PYTHON to its path." >&2
+    exit 2
+}
+
+digest() { cksum <"$1"; }
+is_current() { [[ -f ".venv/.installed-$1" && "$(cat ".venv/.installed-$1")" == "$(digest "$2")" ]]; }
+
+if [[ -x .venv/bin/python ]]; then
+    # The development set contains the runtime set.
+    if is_current "$kind" "$lock"; then exit 0; fi
+    if [[ $kind == runtime ]] && is_current dev requirements-dev.lock; then exit 0; fi
+fi
+
+mkdir -p state
+exec 9>state/setup.lock
+flock 9   # two terminals may start at once
+[[ -x .venv/bin/python ]] && is_current "$kind" "$lock" && exit 0
+if [[ ! -x .venv/bin/python ]] || ! suitable .venv/bin/python; then
+    echo "Making .venv (once; about a minute) ..." >&2
+    rm -rf .venv
+    python=$(find_python)
+    "$python" -m venv .venv
+fi
+echo "Installing $lock into .venv ..." >&2
+if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"; then
+    echo "setup_env.sh: installing $lock failed; the lines above say why. Run it again once that is mended." >&2
+    exit 2
+fi
+digest "$lock" >".venv/.installed-$kind"
