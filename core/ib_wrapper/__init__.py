@@ -1,0 +1,1 @@
+"""The broker connection: the only place that knows ibapi."""

@@ -1,0 +1,1 @@
+"""From signals to targets, and the book: pure functions shared by the backtest and live trading."""

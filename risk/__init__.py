@@ -1,0 +1,1 @@
+"""The second line: checks, monitors and the kill sequence. Imports core only."""

@@ -1,0 +1,1 @@
+"""Strategies: parameters plus a step kernel, one strategy a file."""
