@@ -1,0 +1,194 @@
+"""Incremental indicators as kernels: one call a bar, state in, (state, value) out.
+
+Rules that hold for each of them:
+
+- The value is NaN until the window is full.
+- A bar that is not finite is passed over: state and value stay as they were. (One NaN would otherwise stay
+  in a recursive average for ever; TA-Lib's RSI reads 0.0 after it, which looks oversold.)
+- A moving average depends on the bars in its window only, bit for bit, whatever came before. Wilder's
+  recursions forget their beginning by a factor of (1 - 1/window) a bar.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.kernel import kernel
+
+FIXED_POINT = 2.0**30
+"""Steps a unit in which averages are summed: 9.3e-10."""
+
+LARGEST = 2.0**22
+"""Values of this size (4,194,304) and above seen as not finite in `sma_step`."""
+
+MAX_WINDOW = 1024
+"""Longest window of `sma_step`: 2**22 * 2**30 * 1024 just fits into an int64."""
+
+INTEGER_SCALE = 1.0
+"""``scale`` of `sma_step` for whole numbers such as volumes, which then may reach 2**52."""
+
+
+class SmaState(NamedTuple):
+    """State of a simple moving average. ``ring`` belongs to the state and is written in place."""
+
+    ring: npt.NDArray[np.int64]
+    seen: int
+    total: int
+
+
+def new_sma(window: int) -> SmaState:
+    """Empty state of a moving average over ``window`` values (1 to `MAX_WINDOW`)."""
+    if not 1 <= window <= MAX_WINDOW:
+        raise ValueError(f"a moving average needs a window of 1 to {MAX_WINDOW}, not {window}")
+    return SmaState(ring=np.zeros(window, dtype=np.int64), seen=0, total=0)
+
+
+@kernel
+def sma_step(state: SmaState, value: float, scale: float) -> tuple[SmaState, float]:
+    """Average the last ``window`` values.
+
+    The window is summed in fixed point (int64), which is exact: no drift, and the result does not depend on
+    where the history began. The average differs from that of the floats by at most ``0.5 / scale``.
+
+    Parameters
+    ----------
+    state
+        From `new_sma`; its ring is written in place.
+    value
+        The newest value. One that is not finite, or is `LARGEST` or more in steps of 2**30, is passed over.
+    scale
+        Steps a unit: `FIXED_POINT` for prices, `INTEGER_SCALE` for volumes.
+
+    Returns
+    -------
+    state, average
+        The average is NaN until ``window`` values have come.
+    """
+    ring, seen, total = state
+    window = ring.size
+    if abs(value) * scale < LARGEST * FIXED_POINT:  # False for NaN
+        steps = math.floor(value * scale + 0.5)
+        place = seen % window
+        if seen >= window:
+            total -= ring[place]
+        ring[place] = steps
+        total += steps
+        seen += 1
+    average = math.nan
+    if seen >= window:
+        average = total / (scale * window)
+    return SmaState(ring, seen, total), average
+
+
+class RsiState(NamedTuple):
+    """State of a relative strength index: closes seen, the last one, and the two smoothed averages."""
+
+    seen: int
+    previous_close: float
+    average_gain: float
+    average_loss: float
+
+
+def new_rsi() -> RsiState:
+    """Empty state of a relative strength index."""
+    return RsiState(seen=0, previous_close=math.nan, average_gain=0.0, average_loss=0.0)
+
+
+@kernel
+def rsi_step(state: RsiState, close: float, window: int) -> tuple[RsiState, float]:
+    """Wilder's relative strength index.
+
+    ``RSI = 100 * G / (G + L)`` with G, L the averages of gains and losses: the plain mean of the first ``window``
+    changes, then ``average += (change - average) / window``. 50 when nothing has moved.
+
+    Parameters
+    ----------
+    state
+        From `new_rsi`.
+    close
+        The newest close. One that is not finite is passed over.
+    window
+        Number of changes (2 or more).
+
+    Returns
+    -------
+    state, rsi
+        In [0, 100]; NaN until ``window`` changes have come, which takes ``window + 1`` closes.
+
+    Notes
+    -----
+    J. Welles Wilder, *New Concepts in Technical Trading Systems* (1978), section VI. The form above equals
+    ``100 - 100 / (1 + G / L)`` without the division by zero.
+    """
+    seen, previous, gain, loss = state
+    if math.isfinite(close):
+        if seen > 0:
+            change = close - previous
+            # While the window fills, the running mean of the first n changes is the same recursion with n.
+            length = float(min(seen, window))
+            gain += (max(change, 0.0) - gain) / length
+            loss += (max(-change, 0.0) - loss) / length
+        previous = close
+        seen += 1
+    value = math.nan
+    if seen > window:
+        both = gain + loss
+        value = 100.0 * gain / both if both > 0.0 else 50.0
+    return RsiState(seen, previous, gain, loss), value
+
+
+class AtrState(NamedTuple):
+    """State of an average true range: bars seen, the last close, the smoothed range."""
+
+    seen: int
+    previous_close: float
+    average: float
+
+
+def new_atr() -> AtrState:
+    """Empty state of an average true range."""
+    return AtrState(seen=0, previous_close=math.nan, average=0.0)
+
+
+@kernel
+def atr_step(state: AtrState, high: float, low: float, close: float, window: int) -> tuple[AtrState, float]:
+    """Wilder's average true range.
+
+    ``TR = max(high, previous close) - min(low, previous close)``; the average is the plain mean of the first
+    ``window`` true ranges, then ``average += (TR - average) / window``. The first bar has no previous close and
+    counts with ``high - low``, as in Wilder's worksheet (TA-Lib leaves it out and so begins one bar later).
+
+    Parameters
+    ----------
+    state
+        From `new_atr`.
+    high, low, close
+        The newest bar. One with a value that is not finite, or with high below low, is passed over.
+    window
+        Number of bars (2 or more).
+
+    Returns
+    -------
+    state, atr
+        In units of price; NaN until ``window`` bars have come.
+
+    Notes
+    -----
+    J. Welles Wilder, *New Concepts in Technical Trading Systems* (1978), section III.
+    """
+    seen, previous, average = state
+    if math.isfinite(high) and math.isfinite(low) and math.isfinite(close) and high >= low:
+        top, bottom = high, low
+        if seen > 0:
+            top, bottom = max(high, previous), min(low, previous)
+        seen += 1
+        average += (top - bottom - average) / float(min(seen, window))
+        previous = close
+    value = math.nan
+    if seen >= window:
+        value = average
+    return AtrState(seen, previous, average), value

@@ -1,0 +1,145 @@
+"""The ``kernel`` decorator: numba ``njit`` with a cache that notices every edit.
+
+Numba's ``cache=True`` stamps a compiled function with the file in which *it* stands. A callee or a constant
+that lives in another file is compiled into it but not looked at, so after an edit there the old machine code
+runs on. Therefore the cache folder is named by a hash over all project files that define kernels, together
+with every project file they import: an edit in any of them is another folder.
+
+No ``fastmath``: a compiled kernel gives bit for bit what the same function gives in plain Python
+(``NUMBA_DISABLE_JIT=1``), and the tests hold it to that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""Folder that holds the packages."""
+
+KERNEL_PACKAGES = ("core", "strategy", "portfolio", "backtester")
+"""Packages in which kernels may stand."""
+
+CACHE_VARIABLE = "BACKSTOP_KERNEL_CACHE"
+"""Environment variable that moves the cache to another folder; ``off`` compiles without keeping anything."""
+
+_UNUSED_AFTER_S = 14 * 86_400.0
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+([^#\n]*)|import[ \t]+([\w., \t]+))", re.MULTILINE
+)
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile ``function`` at its first call for each set of argument types, and keep the result on disk.
+
+    Parameters
+    ----------
+    function
+        A function of the subset of Python that numba knows. Arguments are scalars, arrays and NamedTuples of
+        them; keep their types stable (``1.0``, not ``1``), for each other set of types is compiled anew.
+
+    Returns
+    -------
+    callable
+        The compiled function, with the same signature. ``.py_func`` is the plain one.
+    """
+    folder = _cache_folder(Path(function.__code__.co_filename))
+    before = numba.config.CACHE_DIR
+    # Numba reads the setting when the function is decorated; other libraries' caches stay where they are.
+    numba.config.CACHE_DIR = "" if folder is None else str(folder)
+    try:
+        compiled: Callable[P, R] = numba.njit(cache=folder is not None)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled
+
+
+def source_hash(root: Path = PROJECT_ROOT, extra: Iterable[Path] = ()) -> str:
+    """Hash over all files that kernels are made of.
+
+    Parameters
+    ----------
+    root
+        Folder that holds the packages of `KERNEL_PACKAGES`.
+    extra
+        Further files that define kernels, for instance a user's own strategy.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path, body in sorted(_kernel_sources(root, extra).items()):
+        digest.update(f"{path}\0{len(body)}\0".encode())
+        digest.update(body)
+    return digest.hexdigest()[:16]
+
+
+def _kernel_sources(root: Path, extra: Iterable[Path]) -> dict[str, bytes]:
+    """Bodies of the files that define kernels and of all project files they import, by name."""
+    sources: dict[str, bytes] = {}
+    waiting = list(extra)
+    for package in KERNEL_PACKAGES:
+        waiting += [path for path in (root / package).rglob("*.py") if b"core.kernel" in path.read_bytes()]
+    while waiting:
+        path = waiting.pop()
+        if str(path) not in sources:
+            sources[str(path)] = path.read_bytes()
+            waiting += _project_imports(sources[str(path)], root)
+    return sources
+
+
+def _project_imports(body: bytes, root: Path) -> Iterator[Path]:
+    """Project files that the import lines in ``body`` name."""
+    for module, names, plain in _IMPORT.findall(body):
+        dotted = [module, *(module + b"." + name for name in re.findall(rb"\w+", names))] if module else []
+        for name in dotted + re.findall(rb"[\w.]+", plain):
+            path = root.joinpath(*name.decode().split(".")).with_suffix(".py")
+            if path.is_file():
+                yield path
+
+
+_folders: dict[Path | None, Path | None] = {}
+
+
+def _cache_folder(source: Path) -> Path | None:
+    """Cache folder for a kernel defined in ``source``; None when nothing can be kept."""
+    inside = source.is_relative_to(PROJECT_ROOT)
+    key = None if inside else source
+    if key not in _folders:
+        _folders[key] = _make_cache_folder(() if inside else tuple(source.parent.glob("*.py")))
+    return _folders[key]
+
+
+def _make_cache_folder(extra: tuple[Path, ...]) -> Path | None:
+    base = os.environ.get(CACHE_VARIABLE) or str(PROJECT_ROOT / "state" / "kernels")
+    if base == "off":
+        return None
+    folder = Path(base) / source_hash(extra=extra)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        _remove_unused(folder.parent)
+    except OSError:
+        return None  # a read-only project folder: slower starts, but no reason not to start
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _remove_unused(base: Path) -> None:
+    """Remove cache folders that no process has opened for two weeks."""
+    oldest = time.time() - _UNUSED_AFTER_S
+    for folder in base.iterdir():
+        if re.fullmatch(r"[0-9a-f]{16}", folder.name) and folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)

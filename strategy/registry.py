@@ -1,0 +1,56 @@
+"""The strategies that ``config.yaml`` can name, and the check of what it says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from core.config_schema import StrategySettings
+from core.errors import ConfigError
+from strategy.base import Number, Strategy, StrategyKind, nearest
+from strategy.mean_reversion import MEAN_REVERSION
+from strategy.momentum import MOMENTUM
+
+STRATEGIES: dict[str, StrategyKind] = {kind.name: kind for kind in (MOMENTUM, MEAN_REVERSION)}
+"""Every strategy that ships with the system, by name."""
+
+
+def create(name: str, parameters: Mapping[str, Number]) -> Strategy:
+    """Strategy ``name`` with ``parameters``; those not given keep their defaults.
+
+    Raises
+    ------
+    ConfigError
+        Every problem: unknown name, unknown key, value out of range, values that don't fit together.
+    """
+    kind = STRATEGIES.get(name)
+    if kind is None:
+        raise ConfigError([f"{name}: unknown strategy{nearest(name, STRATEGIES)}"])
+    return kind.create(parameters)
+
+
+def validate(settings: Iterable[StrategySettings]) -> list[str]:
+    """Every problem in the ``strategies`` section, each beginning with its key path. Disabled ones are checked too."""
+    problems = []
+    for index, one in enumerate(settings):
+        path = f"strategies[{index}]"
+        kind = STRATEGIES.get(one.name)
+        if kind is None:
+            problems.append(f"{path}.name: {one.name!r} is no known strategy{nearest(one.name, STRATEGIES)}")
+        else:
+            problems += [f"{path}.parameters.{problem}" for problem in kind.validate(one.parameters)]
+    return problems
+
+
+def create_enabled(settings: Iterable[StrategySettings]) -> tuple[Strategy, ...]:
+    """Create the enabled strategies, in the order of the configuration.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of `validate`.
+    """
+    chosen = tuple(settings)
+    problems = validate(chosen)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(create(one.name, one.parameters) for one in chosen if one.enabled)
