@@ -26,6 +26,9 @@ class Reason(IntEnum):
     FILL_BUDGET = 11
     FLIP_VIA_FLAT = 12
     SHORT_NOT_ALLOWED = 13
+    STOPPED_OUT = 14
+    NO_NLV = 15
+    STRATEGY_CAPITAL = 16
     # pre-trade checks
     SYMBOL_NOT_ALLOWED = 30
     PRICE_COLLAR = 31

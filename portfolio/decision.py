@@ -1,0 +1,177 @@
+"""The decision: signals in, whole-share targets and reasons out. One implementation for live and backtest.
+
+`decide_into` is called once per closed bar with everything it may know. In one pass it says what each strategy wants
+of each symbol (hold, exit, enter and how much), in a second it cuts that down to what the limits allow.
+
+The rules
+---------
+1. A position is sized once, at entry: ``NLV * strategy weight * risk_per_trade / (stop_atr_multiple * ATR)``, at
+   most the strategy's own capital, times the drawdown throttle and the volatility scale.
+2. While the signal keeps its direction the position is held as it is; it only ever shrinks, when it stands above
+   a cap. It is then cut to `exposure_limits.CUT_TO` of the cap, so that the next tick doesn't cut again.
+3. A signal of 0 or of the other direction closes the position. An exit needs no price, no ATR, no budget and no
+   equity: it is always allowed. The other side is entered on a later bar, when the position is flat.
+4. A position that vanished while its signal stood (its stop was hit) is not entered again before the signal
+   has changed.
+5. The throttle scales new risk and the exposure caps alike, so a throttle of 0 closes everything.
+6. Every limit is applied to what was *wanted*, not to what another limit has left over, and claimants of one
+   limit are cut by the same fraction. So the most restrictive limit wins, the order of the symbols doesn't
+   matter, and a tighter limit never makes any position larger. Places (number of positions, fill budget)
+   go in the order of the symbols. Room that an exit of the same bar will free is not given away before it is free.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from core.kernel import kernel
+from core.reasons import Reason
+from portfolio.decision_types import (
+    DecisionInputs,
+    DecisionParameters,
+    DecisionResult,
+    DecisionState,
+    FloatMatrix,
+    IntMatrix,
+    Scales,
+)
+from portfolio.exposure_limits import apply_limits
+from portfolio.risk_manager import drawdown_of, throttle_scale
+from portfolio.shared_sizing_logic import risk_quantity, sign
+
+
+def decide(parameters: DecisionParameters, state: DecisionState, inputs: DecisionInputs) -> DecisionResult:
+    """`decide_into` with fresh arrays: the state that was passed in stays as it was."""
+    fresh = DecisionState(directions=state.directions.copy(), volatility=state.volatility)
+    targets = np.zeros(inputs.positions.shape, dtype=np.float64)
+    reasons = np.zeros(inputs.positions.shape, dtype=np.int64)
+    scales = decide_into(parameters, fresh, inputs, targets, reasons)
+    return DecisionResult(targets=targets, reasons=reasons, scales=scales, state=fresh)
+
+
+@kernel
+def decide_into(
+    parameters: DecisionParameters,
+    state: DecisionState,
+    inputs: DecisionInputs,
+    targets: FloatMatrix,
+    reasons: IntMatrix,
+) -> Scales:
+    """Decide on one bar by the rules of this module, without allocating.
+
+    Parameters
+    ----------
+    parameters, state, inputs
+        See their classes; ``state.directions`` is written.
+    targets, reasons
+        Written: wanted position and `core.reasons.Reason` of every strategy and symbol.
+
+    Returns
+    -------
+    Scales
+        NaN for a throttle that can't be known; no entry is made then.
+    """
+    account = inputs.account
+    drawdown = drawdown_of(account.nlv, account.peak_nlv)
+    throttle = throttle_scale(parameters.drawdown_levels, parameters.drawdown_scales, drawdown)
+    scales = Scales(drawdown, throttle, min(state.volatility.last_scale, parameters.max_leverage))
+    observe_signals(state.directions, inputs.signals, inputs.positions)
+    for strategy in range(targets.shape[0]):
+        for symbol in range(targets.shape[1]):
+            cell = (strategy, symbol)
+            targets[cell], reasons[cell] = _wish(parameters, state, inputs, scales, cell)
+    apply_limits(parameters, inputs, scales, targets, reasons)
+    return scales
+
+
+@kernel
+def observe_signals(directions: IntMatrix, signals: FloatMatrix, positions: FloatMatrix) -> None:
+    """Bring ``directions`` up to date: a position sets its own, a changed signal without a position clears it.
+
+    After a restart, set ``directions`` from the last fills and call this for each warm-up bar since then.
+    """
+    for strategy in range(positions.shape[0]):
+        for symbol in range(positions.shape[1]):
+            cell = (strategy, symbol)
+            held, signal = sign(positions[cell]), signals[cell]
+            if held != 0:
+                directions[cell] = held
+            elif not math.isnan(signal) and sign(signal) != directions[cell]:
+                directions[cell] = 0
+
+
+@kernel
+def _wish(
+    parameters: DecisionParameters,
+    state: DecisionState,
+    inputs: DecisionInputs,
+    scales: Scales,
+    cell: tuple[int, int],
+) -> tuple[float, Reason]:
+    """Say what one strategy wants of one symbol before any cap: the position, 0, or an entry (not rounded)."""
+    position, signal = inputs.positions[cell], inputs.signals[cell]
+    if math.isnan(signal):
+        return position, Reason.NONE
+    if position != 0.0 and sign(signal) == sign(position):
+        return position, Reason.NONE
+    if position != 0.0:
+        flips = signal != 0.0 and _may_open(parameters, signal)
+        return 0.0, Reason.FLIP_VIA_FLAT if flips else Reason.NONE
+    if signal == 0.0:
+        return 0.0, Reason.NONE
+    refusal = _refusal(parameters, state, inputs, scales, cell)
+    if refusal != Reason.NONE:
+        return 0.0, refusal
+    return _entry(parameters, inputs, scales, cell)
+
+
+@kernel
+def _may_open(parameters: DecisionParameters, signal: float) -> bool:
+    """Whether the account may hold a position on the side of ``signal``."""
+    return signal > 0.0 or (parameters.allow_short and not parameters.cash_account)
+
+
+@kernel
+def _refusal(
+    parameters: DecisionParameters,
+    state: DecisionState,
+    inputs: DecisionInputs,
+    scales: Scales,
+    cell: tuple[int, int],
+) -> Reason:
+    """Why an entry can't be considered at all; NONE if it can."""
+    if not _may_open(parameters, inputs.signals[cell]):
+        return Reason.SHORT_NOT_ALLOWED
+    if sign(inputs.signals[cell]) == state.directions[cell]:
+        return Reason.STOPPED_OUT
+    if not 0.0 < inputs.rows.close[cell[1]] < math.inf:  # also True for NaN
+        return Reason.NO_PRICE
+    if not 0.0 < inputs.rows.atr[cell[1]] < math.inf:
+        return Reason.NO_ATR
+    if not 0.0 < inputs.account.nlv < math.inf or math.isnan(scales.throttle):
+        return Reason.NO_NLV
+    return Reason.NONE
+
+
+@kernel
+def _entry(
+    parameters: DecisionParameters, inputs: DecisionInputs, scales: Scales, cell: tuple[int, int]
+) -> tuple[float, Reason]:
+    """Signed quantity of an entry before any cap (not rounded), and what has reduced it most."""
+    close, atr = inputs.rows.close[cell[1]], inputs.rows.atr[cell[1]]
+    capital = inputs.account.nlv * parameters.strategy_weights[cell[0]]
+    quantity = risk_quantity(capital, parameters.risk_per_trade, parameters.stop_atr_multiple * atr)
+    reason = Reason.NONE
+    if quantity * close > capital:
+        quantity = capital / close
+        reason = Reason.STRATEGY_CAPITAL
+    if scales.volatility < 1.0:
+        reason = Reason.VOLATILITY_TARGET
+    if scales.throttle < min(scales.volatility, 1.0):
+        reason = Reason.DRAWDOWN_THROTTLE
+    quantity *= scales.throttle * scales.volatility * min(max(inputs.signals[cell], -1.0), 1.0)
+    if abs(quantity) < 1.0 and reason == Reason.NONE:
+        reason = Reason.ZERO_QUANTITY
+    return quantity, reason

@@ -1,0 +1,176 @@
+"""The second half of the decision: wishes are cut down to what the limits allow (rules 2, 5 and 6 of `decision`)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.kernel import kernel
+from core.reasons import Reason
+from portfolio.decision_types import (
+    AccountRow,
+    DecisionInputs,
+    DecisionParameters,
+    FloatMatrix,
+    IntMatrix,
+    Scales,
+)
+from portfolio.shared_sizing_logic import share_of, whole_shares
+
+CUT_TO = 0.95
+"""A position above a cap is cut to this fraction of it."""
+
+CASH_KEPT = 0.01
+"""Fraction of settled cash that entries leave untouched, for a worse fill than the close and for commission."""
+
+
+class _Totals(NamedTuple):
+    """Values by absolute size, of a symbol or of the book: held, to be held on, and wanted as entries."""
+
+    held: float
+    kept: float
+    wanted: float
+
+
+class _Limits(NamedTuple):
+    """Limits in money, before the throttle; NaN when they can't be known."""
+
+    symbol: float
+    gross: float
+    cash: float
+    throttle: float
+
+
+@kernel
+def apply_limits(
+    parameters: DecisionParameters,
+    inputs: DecisionInputs,
+    scales: Scales,
+    targets: FloatMatrix,
+    reasons: IntMatrix,
+) -> None:
+    """Cut the wishes in ``targets`` down to the limits, symbol by symbol."""
+    positions, account, rows = inputs.positions, inputs.account, inputs.rows
+    limits = _limits(parameters, account, scales)
+    book = _sum_book(rows.close, positions, targets)
+    places = parameters.max_positions - _symbols_held(positions)
+    budget = parameters.monthly_fill_budget - account.fills_this_month
+    for symbol in range(positions.shape[1]):
+        own = _sum_symbol(rows.close[symbol], positions, targets, symbol)
+        tradable = parameters.max_participation * rows.average_volume[symbol] * rows.close[symbol]
+        share, cap = _entry_share(limits, book, own, tradable)
+        if own.wanted > 0.0 and own.held == 0.0:
+            places -= 1
+            if places < 0:
+                share, cap = 0.0, Reason.POSITIONS_CAP
+        for strategy in range(positions.shape[0]):
+            cell = (strategy, symbol)
+            target = targets[cell]
+            if target == 0.0:
+                targets[cell] = 0.0  # never -0.0
+            elif positions[cell] != 0.0:
+                targets[cell], reasons[cell] = _keep(limits, book, own, target)
+            else:
+                budget -= 1
+                granted = share if budget >= 0 else 0.0
+                targets[cell] = _signed(whole_shares(abs(target) * granted), target)
+                if granted < 1.0:
+                    reasons[cell] = cap if budget >= 0 else Reason.FILL_BUDGET
+
+
+@kernel
+def _limits(parameters: DecisionParameters, account: AccountRow, scales: Scales) -> _Limits:
+    """Limits in money."""
+    nlv = account.nlv if 0.0 < account.nlv < math.inf else math.nan
+    cash = math.inf
+    if parameters.cash_account:
+        cash = account.settled_cash * (1.0 - CASH_KEPT)
+    return _Limits(
+        parameters.max_symbol_exposure * nlv, parameters.max_gross_exposure * nlv, cash, scales.throttle
+    )
+
+
+@kernel
+def _signed(quantity: float, like: float) -> float:
+    """Quantity with the sign of ``like``; 0 stays without one."""
+    return math.copysign(quantity, like) if quantity > 0.0 else 0.0
+
+
+@kernel
+def _sum_book(close: npt.NDArray[np.float64], positions: FloatMatrix, targets: FloatMatrix) -> _Totals:
+    """Add up `_sum_symbol` over all symbols."""
+    held = kept = wanted = 0.0
+    for symbol in range(positions.shape[1]):
+        own = _sum_symbol(close[symbol], positions, targets, symbol)
+        held += own.held
+        kept += own.kept
+        wanted += own.wanted
+    return _Totals(held, kept, wanted)
+
+
+@kernel
+def _sum_symbol(close: float, positions: FloatMatrix, targets: FloatMatrix, symbol: int) -> _Totals:
+    """Add up one symbol over all strategies, each by its absolute size."""
+    held = kept = wanted = 0.0
+    for strategy in range(positions.shape[0]):
+        position, target = abs(positions[strategy, symbol]), abs(targets[strategy, symbol])
+        if position > 0.0:
+            # What can't be valued can't be shown to be within a cap: it leaves no room for entries.
+            value = position * close if close > 0.0 else math.inf
+            held += value
+            if target > 0.0 and value < math.inf:
+                kept += value
+        elif target > 0.0:
+            wanted += target * close
+    return _Totals(held, kept, wanted)
+
+
+@kernel
+def _symbols_held(positions: FloatMatrix) -> int:
+    """Count the symbols in which any strategy has a position."""
+    count = 0
+    for symbol in range(positions.shape[1]):
+        for strategy in range(positions.shape[0]):
+            if positions[strategy, symbol] != 0.0:
+                count += 1
+                break
+    return count
+
+
+@kernel
+def _keep(limits: _Limits, book: _Totals, own: _Totals, position: float) -> tuple[float, Reason]:
+    """Position to hold on: as it is, or cut when its symbol or the book stands above a cap."""
+    if limits.throttle == 0.0:
+        return 0.0, Reason.DRAWDOWN_THROTTLE
+    if math.isnan(limits.throttle) or math.isnan(limits.symbol) or own.kept == 0.0:
+        return position, Reason.NONE  # nothing to measure it by; entries are refused elsewhere
+    symbol_share = share_of(limits.symbol * limits.throttle, own.kept)
+    gross_share = share_of(limits.gross * limits.throttle, book.kept)
+    if symbol_share == 1.0 and gross_share == 1.0:
+        return position, Reason.NONE
+    reason = Reason.SYMBOL_CAP if symbol_share <= gross_share else Reason.GROSS_CAP
+    if own.kept <= limits.symbol and book.kept <= limits.gross:
+        reason = Reason.DRAWDOWN_THROTTLE
+    return _signed(whole_shares(abs(position) * min(symbol_share, gross_share) * CUT_TO), position), reason
+
+
+@kernel
+def _entry_share(limits: _Limits, book: _Totals, own: _Totals, tradable: float) -> tuple[float, Reason]:
+    """Fraction of a symbol's wanted entries that every cap allows, and the cap that allows least."""
+    if own.wanted == 0.0:
+        return 1.0, Reason.NONE
+    share, reason = share_of(limits.symbol * limits.throttle - own.held, own.wanted), Reason.SYMBOL_CAP
+    gross = share_of(limits.gross * limits.throttle - book.held, book.wanted)
+    if gross < share:
+        share, reason = gross, Reason.GROSS_CAP
+    # An unknown volume is no liquidity, unknown cash is no cash.
+    liquidity = share_of(tradable, own.wanted) if tradable > 0.0 else 0.0
+    if liquidity < share:
+        share, reason = liquidity, Reason.PARTICIPATION_CAP
+    cash = share_of(limits.cash, book.wanted) if limits.cash > 0.0 else 0.0
+    if cash < share:
+        share, reason = cash, Reason.SETTLED_CASH
+    return share, reason
