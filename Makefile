@@ -1,0 +1,59 @@
+# Every target makes what it needs; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help setup setup-dev paper test check format lint type imports shell fmt bench lock clean
+
+BIN := .venv/bin
+PYTEST_OPTIONS ?=
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv with what the daemon needs
+	@scripts/setup_env.sh runtime
+
+setup-dev:
+	@scripts/setup_env.sh dev
+
+paper: ## replay real prices through the embedded gateway (./run_system.sh --paper)
+	@./run_system.sh --paper
+
+test: setup-dev ## run the tests
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: format lint type imports shell test ## what .ci/run calls: format, lint, strict types, import layers, shell, tests
+
+format: setup-dev
+	@$(BIN)/ruff format --check .
+
+lint: setup-dev ## ruff
+	@$(BIN)/ruff check .
+
+type: setup-dev ## mypy, strict
+	@$(BIN)/mypy .
+
+imports: setup-dev ## the layers of .importlinter
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+shell: setup-dev
+	@$(BIN)/shellcheck run_system.sh scripts/*.sh .ci/run
+
+fmt: setup-dev ## rewrite the files in the project's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
+
+bench: setup-dev ## measure; prints figures and ratios, and writes results/bench.json
+	@$(BIN)/python -m tests.bench
+
+# The runtime lock is held to the versions of the development lock, so both environments run the same code.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links $(LOCK_OPTIONS)
+
+lock: setup-dev ## compile requirements*.lock from pyproject.toml (LOCK_OPTIONS=--upgrade for newer versions)
+	@$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
+	@$(LOCK) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
+
+clean: ## remove caches and the environment; never state/, logs/, results/ or flags/
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
