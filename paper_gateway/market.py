@@ -1,0 +1,356 @@
+"""The replayed market: one clock, one tape a symbol, quotes and history as of now and never beyond.
+
+Time moves only through ``open_session``, ``advance`` and ``close_session``, which the replay calls. A step is five
+seconds; after ``advance`` the market stands at the end of that step, and its bar is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from data.bar_table import BarTable, DataError
+from data.exchange_calendar import ExchangeCalendar, Session
+from paper_gateway.history import History
+from paper_gateway.listing import Listing, make_listings
+from paper_gateway.tape import STEP_NS, Tape, TapeStore
+from paper_gateway.types import BarView, Instrument, QuoteView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Five seconds of market time that have just ended."""
+
+    session: Session
+    index: int  # from 0
+    end_ns: int
+    is_last: bool
+
+
+class TapeReader:
+    """One symbol's tape of the open session as lists: plain indexing is several times cheaper than numpy's."""
+
+    __slots__ = (
+        "ask",
+        "ask_size",
+        "bid",
+        "bid_size",
+        "close",
+        "day_high",
+        "day_low",
+        "day_volume",
+        "high",
+        "low",
+        "open",
+        "previous_close",
+        "volume",
+    )
+
+    def __init__(self, tape: Tape) -> None:
+        path = tape.path
+        self.previous_close = tape.previous_close
+        self.open: list[int] = path.open.tolist()
+        self.high: list[int] = path.high.tolist()
+        self.low: list[int] = path.low.tolist()
+        self.close: list[int] = path.close.tolist()
+        self.volume: list[int] = path.volume.tolist()
+        self.bid: list[int] = path.bid.tolist()
+        self.ask: list[int] = path.ask.tolist()
+        self.bid_size: list[int] = path.bid_size.tolist()
+        self.ask_size: list[int] = path.ask_size.tolist()
+        self.day_high = list(accumulate(self.high, max))
+        self.day_low = list(accumulate(self.low, min))
+        self.day_volume = list(accumulate(self.volume))
+
+
+class Market:
+    """Instruments, the clock, quotes and history.
+
+    Parameters
+    ----------
+    tables
+        Recorded bars by symbol (``data.packaged.load_packaged``, ``data.csv_bars.load_folder``).
+    calendar
+        The exchange's sessions; it must cover the recorded bars.
+    seed
+        Seed of the paths inside the recorded bars.
+
+    Raises
+    ------
+    DataError
+        When there is no table.
+    """
+
+    def __init__(self, tables: Mapping[str, BarTable], calendar: ExchangeCalendar, *, seed: int = 1) -> None:
+        if not tables:
+            raise DataError(["there are no symbols to replay"])
+        self.calendar = calendar
+        self.seed = seed
+        self.listings: dict[str, Listing] = make_listings(tables)
+        self._by_con_id = {listing.instrument.con_id: listing for listing in self.listings.values()}
+        self._tapes = TapeStore(self.listings, seed=seed)
+        self._history = History(self.listings, calendar, self._tapes)
+        self._readers: dict[str, TapeReader] = {}
+        self._prepared: dict[str, TapeReader] = {}
+        self._prepared_session: Session | None = None
+        self._session: Session | None = None
+        self._steps = 0
+        self._is_open = False
+        self._last: dict[str, int] = {}
+        self._now_ns = min(int(table.end_ns[0]) for table in tables.values())
+
+    # --- what is listed ---
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Listed symbols."""
+        return tuple(self.listings)
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        """All instruments."""
+        return tuple(listing.instrument for listing in self.listings.values())
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Instrument of a symbol; None when it isn't listed."""
+        listing = self.listings.get(symbol)
+        return listing.instrument if listing is not None else None
+
+    def instrument_of(self, con_id: int) -> Instrument | None:
+        """Instrument of a contract id; None when it isn't listed."""
+        listing = self._by_con_id.get(con_id)
+        return listing.instrument if listing is not None else None
+
+    # --- the clock ---
+
+    @property
+    def now_ns(self) -> int:
+        """Market time, nanoseconds UTC."""
+        return self._now_ns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a session is open."""
+        return self._is_open
+
+    @property
+    def session(self) -> Session | None:
+        """The open session, or after its close the one that closed last; None before the first."""
+        return self._session
+
+    @property
+    def next_session(self) -> Session | None:
+        """The session that opens next; None at the end of the calendar."""
+        return self.calendar.next_session(self._now_ns if not self._is_open else self._now_ns + 1)
+
+    @property
+    def step_index(self) -> int:
+        """Index of the newest complete step of the session; -1 before the first."""
+        return self._steps - 1
+
+    def set_time(self, now_ns: int) -> None:
+        """Put the clock at a moment outside any session; marks become the closes before it.
+
+        Raises
+        ------
+        ValueError
+            When a session is open.
+        """
+        if self._is_open:
+            raise ValueError("the clock of an open session moves only by steps")
+        self._now_ns = now_ns
+        self._session = None
+        self._readers = {}
+        for symbol, listing in self.listings.items():
+            rows = listing.table.rows_between(0, now_ns)
+            if rows.stop:
+                self._last[symbol] = int(listing.close[rows.stop - 1])
+
+    def trades_on(self, session: Session) -> bool:
+        """Whether any symbol has recorded bars in ``session``."""
+        tables = (listing.table for listing in self.listings.values())
+        return any(
+            rows.start < rows.stop
+            for rows in (t.rows_between(session.open_ns, session.close_ns) for t in tables)
+        )
+
+    def prepare(self, session: Session) -> bool:
+        """Make one more of a coming session's tapes; True when all are made. Each takes about two milliseconds."""
+        if self._prepared_session != session:
+            self._prepared_session, self._prepared = session, {}
+            self._unprepared = list(self.listings)
+        if self._unprepared:
+            symbol = self._unprepared.pop()
+            tape = self._tapes.tape(symbol, session)
+            if tape is not None:
+                self._prepared[symbol] = TapeReader(tape)
+        return not self._unprepared
+
+    def open_session(self, session: Session) -> None:
+        """Open the market. The clock stands at the opening; no step has passed.
+
+        Raises
+        ------
+        ValueError
+            When a session is open already.
+        """
+        if self._is_open:
+            raise ValueError("a session is open already")
+        while not self.prepare(session):
+            pass
+        self._readers, self._prepared, self._prepared_session = self._prepared, {}, None
+        self._session = session
+        self._steps = 0
+        self._is_open = True
+        self._now_ns = session.open_ns
+        for symbol, reader in self._readers.items():
+            self._last[symbol] = reader.open[0]
+
+    def advance(self) -> Step:
+        """Let five seconds pass and return the step that ended.
+
+        Raises
+        ------
+        ValueError
+            When no session is open, or it has no step left.
+        """
+        session = self._session
+        if not self._is_open or session is None or self._now_ns >= session.close_ns:
+            raise ValueError("there is no step left: open a session first")
+        index = self._steps
+        self._steps += 1
+        self._now_ns += STEP_NS
+        for symbol, reader in self._readers.items():
+            self._last[symbol] = reader.close[index]
+        return Step(
+            session=session,
+            index=index,
+            end_ns=self._now_ns,
+            is_last=self._now_ns >= session.close_ns,
+        )
+
+    def close_session(self) -> None:
+        """Close the market; the clock stays at the close."""
+        self._is_open = False
+
+    # --- prices ---
+
+    def reader(self, symbol: str) -> TapeReader | None:
+        """Tape of the newest session for matching; None when the symbol doesn't trade in it."""
+        return self._readers.get(symbol)
+
+    def last_ticks(self, symbol: str) -> int | None:
+        """Last price in ticks; None before the symbol's first trade."""
+        return self._last.get(symbol)
+
+    def touch(self, symbol: str) -> tuple[int, int]:
+        """Bid and ask in ticks; around the last price when there is no tape."""
+        reader = self._readers.get(symbol)
+        if reader is None:
+            last = self._last.get(symbol, 1)
+            return max(last - 1, 1), last + 1
+        index = self._steps - 1
+        if index >= 0:
+            return reader.bid[index], reader.ask[index]
+        # At the opening bell: the first step's spread, around the opening price.
+        shift = reader.open[0] - reader.close[0]
+        bid = max(reader.bid[0] + shift, 1)
+        return bid, bid + reader.ask[0] - reader.bid[0]
+
+    def quote(self, symbol: str) -> QuoteView | None:
+        """Quote as of now; None for an unknown symbol or before its first trade. Sizes are 0 while closed."""
+        listing = self.listings.get(symbol)
+        last = self._last.get(symbol)
+        if listing is None or last is None:
+            return None
+        reader = self._readers.get(symbol)
+        bid, ask = self.touch(symbol)
+        index = max(self._steps - 1, 0)
+        has_traded = reader is not None and self._steps > 0
+        is_live = self._is_open and reader is not None
+        price = listing.price
+        return QuoteView(
+            symbol=symbol,
+            time_ns=self._now_ns,
+            bid=price(bid),
+            ask=price(ask),
+            last=price(last),
+            bid_size=reader.bid_size[index] if is_live and reader is not None else 0,
+            ask_size=reader.ask_size[index] if is_live and reader is not None else 0,
+            last_size=max(min(reader.volume[index], 100), 0) if has_traded and reader is not None else 0,
+            day_open=price(reader.open[0] if reader is not None else last),
+            day_high=price(reader.day_high[index] if has_traded and reader is not None else last),
+            day_low=price(reader.day_low[index] if has_traded and reader is not None else last),
+            day_volume=reader.day_volume[index] if has_traded and reader is not None else 0,
+            previous_close=price(reader.previous_close if reader is not None else last),
+            halted=False,
+        )
+
+    def bar(self, symbol: str) -> BarView | None:
+        """Five-second bar of the newest step; None when there is none."""
+        reader = self._readers.get(symbol)
+        if reader is None or self._steps == 0:
+            return None
+        i = self._steps - 1
+        tick = float(self.listings[symbol].tick)
+        o, h, low, c, volume = (
+            reader.open[i],
+            reader.high[i],
+            reader.low[i],
+            reader.close[i],
+            reader.volume[i],
+        )
+        return BarView(
+            symbol=symbol,
+            start_ns=self._now_ns - STEP_NS,
+            open=round(o * tick, 4),
+            high=round(h * tick, 4),
+            low=round(low * tick, 4),
+            close=round(c * tick, 4),
+            volume=float(volume),
+            wap=round((o + h + low + c) * tick / 4, 6),
+            count=max(volume // 150, 1 if volume else 0),
+        )
+
+    # --- history ---
+
+    def history(
+        self,
+        symbol: str,
+        *,
+        duration: str,
+        bar_size: str,
+        end_ns: int | None = None,
+        what_to_show: str = "TRADES",
+    ) -> list[BarView]:
+        """Bars up to ``end_ns`` (None: now), never beyond now; the newest may be unfinished, as in TWS.
+
+        Parameters
+        ----------
+        symbol
+            A listed symbol.
+        duration
+            As in TWS: a number and S, D, W, M or Y. ``D`` counts sessions and ``S`` seconds of regular hours; the
+            others go back by the calendar.
+        bar_size
+            As in TWS, from "5 secs" to "1 month".
+        what_to_show
+            TRADES, ADJUSTED_LAST, MIDPOINT, BID or ASK.
+
+        Raises
+        ------
+        HistoryRefused
+            When an argument can't be understood or served; its text is for error 162 or 321.
+        """
+        until = min(end_ns if end_ns is not None else self._now_ns, self._now_ns)
+        return self._history.bars(
+            symbol, until_ns=until, duration=duration, bar_size=bar_size, what_to_show=what_to_show
+        )
+
+    def head_ns(self, symbol: str) -> int | None:
+        """Return the opening time of the first recorded session of a symbol; None when it isn't listed."""
+        listing = self.listings.get(symbol)
+        if listing is None:
+            return None
+        session = self.calendar.previous_session(int(listing.table.end_ns[0]))
+        return session.open_ns if session is not None else None

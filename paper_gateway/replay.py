@@ -1,0 +1,252 @@
+"""The replay: moves the market through recorded sessions at a chosen pace and tells the server what happened.
+
+Nights and weekends are skipped. Pace is held against the wall clock: a replay that fell behind catches up for a
+while, then starts counting anew, so that it never rushes through minutes of market time at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Protocol
+
+from core.clock import Clock, SystemClock
+from data.exchange_calendar import Session
+from paper_gateway.brokerage import Brokerage
+from paper_gateway.market import Market, Step
+from paper_gateway.price_path import STEP_S
+from paper_gateway.types import BrokerageEvent
+
+_MAX_CATCH_UP_S = 0.25
+_PREPARE_EVERY_STEPS = 40
+
+
+class ReplayState(StrEnum):
+    """What the replay is doing."""
+
+    WAITING = "waiting"  # for a client, before the first session
+    RUNNING = "running"
+    FINISHED = "finished"  # market frozen; the server goes on serving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings:
+    """How to replay.
+
+    Attributes
+    ----------
+    start
+        First session on or after this date; None: the first that any symbol trades in.
+    sessions
+        How many; None: as long as there are prices.
+    speed
+        Market seconds in a second; ``inf`` for as fast as the machine can.
+    wait_for_client
+        Hold the clock at the first opening until ``release`` is called.
+    barrier_s
+        Every so many market seconds of a session wait for ``ReplayListener.barrier``; None: never.
+    """
+
+    start: date | None = None
+    sessions: int | None = None
+    speed: float = 1.0
+    wait_for_client: bool = False
+    barrier_s: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.speed > 0:
+            raise ValueError(f"speed must be above 0: {self.speed}")
+        if self.sessions is not None and self.sessions < 1:
+            raise ValueError(f"sessions must be at least 1: {self.sessions}")
+        if self.barrier_s is not None and (self.barrier_s < STEP_S or self.barrier_s % STEP_S):
+            raise ValueError(f"a barrier must be a multiple of {STEP_S} s: {self.barrier_s}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayStatus:
+    """Figures of the replay so far; ``effective_speed`` counts open sessions only."""
+
+    state: ReplayState
+    session: date | None
+    sessions_done: int
+    sessions_planned: int | None
+    market_ns: int
+    steps: int
+    effective_speed: float
+    barriers: int
+    late_barriers: int
+
+
+class ReplayListener(Protocol):
+    """The server, as the replay sees it. Calls come in market order, on the event loop."""
+
+    def on_session_open(self, session: Session, events: list[BrokerageEvent]) -> None:
+        """Take what waiting orders did at the opening."""
+        ...
+
+    def on_step(self, step: Step, events: list[BrokerageEvent]) -> None:
+        """Send bars and quotes of the step, and what working orders did in it."""
+        ...
+
+    def on_session_close(self, session: Session, events: list[BrokerageEvent]) -> None:
+        """Take what the closing auction did, and which DAY orders expired."""
+        ...
+
+    async def barrier(self, market_ns: int) -> bool:
+        """Flush, and wait for the clients that must keep up; False when one of them was late."""
+        ...
+
+
+@dataclass(slots=True)
+class _Pace:
+    """When the next step is due on the monotonic clock."""
+
+    seconds_per_step: float
+    clock: Clock
+    due_ns: int = 0
+    started_ns: int = 0
+    running_ns: int = field(default=0)
+
+    def start(self) -> None:
+        self.started_ns = self.due_ns = self.clock.monotonic_ns()
+
+    def stop(self) -> None:
+        self.running_ns += self.clock.monotonic_ns() - self.started_ns
+        self.started_ns = 0
+
+    def elapsed_s(self) -> float:
+        current = self.clock.monotonic_ns() - self.started_ns if self.started_ns else 0
+        return (self.running_ns + current) / 1e9
+
+    async def wait(self) -> None:
+        """Sleep until the next step is due; let the sockets work in any case."""
+        self.due_ns += round(self.seconds_per_step * 1e9)
+        delay_s = (self.due_ns - self.clock.monotonic_ns()) / 1e9
+        if delay_s < -_MAX_CATCH_UP_S:
+            self.due_ns = self.clock.monotonic_ns()
+        await asyncio.sleep(max(delay_s, 0.0))
+
+
+class Replay:
+    """Runs the sessions. Create it on the event loop, and await ``run`` as a task.
+
+    Parameters
+    ----------
+    market, brokerage
+        What is replayed, and what trades on it.
+    settings
+        How.
+    listener
+        The server.
+    clock
+        Wall pace is measured on its monotonic side.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        brokerage: Brokerage,
+        settings: ReplaySettings,
+        listener: ReplayListener,
+        clock: Clock | None = None,
+    ) -> None:
+        self._market = market
+        self._brokerage = brokerage
+        self._settings = settings
+        self._listener = listener
+        self._clock = clock if clock is not None else SystemClock()
+        self._pace = _Pace(STEP_S / settings.speed, self._clock)
+        self._released = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._state = ReplayState.WAITING
+        self._sessions_done = 0
+        self._steps = 0
+        self._barriers = 0
+        self._late = 0
+        self._first = self._find_first()
+        market.set_time(self._first.open_ns)
+        if not settings.wait_for_client:
+            self._released.set()
+
+    def release(self) -> None:
+        """Let the clock start (a client is there). May be called again."""
+        self._released.set()
+
+    async def wait_finished(self) -> None:
+        """Return when the last session has closed."""
+        await self._finished.wait()
+
+    def status(self) -> ReplayStatus:
+        """Figures so far."""
+        session = self._market.session
+        elapsed_s = self._pace.elapsed_s()
+        return ReplayStatus(
+            state=self._state,
+            session=session.date if session is not None else None,
+            sessions_done=self._sessions_done,
+            sessions_planned=self._settings.sessions,
+            market_ns=self._market.now_ns,
+            steps=self._steps,
+            effective_speed=self._steps * STEP_S / elapsed_s if elapsed_s else 0.0,
+            barriers=self._barriers,
+            late_barriers=self._late,
+        )
+
+    async def run(self) -> None:
+        """Replay all sessions, then freeze the market."""
+        await self._released.wait()
+        self._state = ReplayState.RUNNING
+        session: Session | None = self._first
+        while session is not None and not self._is_done():
+            following = self._next_traded(session)
+            await self._run_session(session, following)
+            self._sessions_done += 1
+            session = following
+        self._state = ReplayState.FINISHED
+        self._finished.set()
+
+    def _is_done(self) -> bool:
+        return self._settings.sessions is not None and self._sessions_done >= self._settings.sessions
+
+    async def _run_session(self, session: Session, following: Session | None) -> None:
+        market, brokerage, listener = self._market, self._brokerage, self._listener
+        market.open_session(session)
+        listener.on_session_open(session, brokerage.on_session_open())
+        barrier_steps = self._settings.barrier_s // STEP_S if self._settings.barrier_s else 0
+        self._pace.start()
+        while True:
+            await self._pace.wait()
+            step = market.advance()
+            self._steps += 1
+            listener.on_step(step, brokerage.on_step())
+            if following is not None and step.index % _PREPARE_EVERY_STEPS == 0:
+                market.prepare(following)
+            if step.is_last:
+                market.close_session()
+                listener.on_session_close(session, brokerage.on_session_close())
+            if barrier_steps and ((step.index + 1) % barrier_steps == 0 or step.is_last):
+                await self._hold(step.end_ns)
+            if step.is_last:
+                break
+        self._pace.stop()
+
+    async def _hold(self, market_ns: int) -> None:
+        self._barriers += 1
+        if not await self._listener.barrier(market_ns):
+            self._late += 1
+
+    def _find_first(self) -> Session:
+        calendar, start = self._market.calendar, self._settings.start
+        for session in calendar.sessions(start or calendar.first_date, calendar.last_date):
+            if self._market.trades_on(session):
+                return session
+        since = f" on or after {start}" if start is not None else ""
+        raise ValueError(f"there are no prices of any symbol{since}")
+
+    def _next_traded(self, session: Session) -> Session | None:
+        following = self._market.calendar.next_session(session.open_ns)
+        while following is not None and not self._market.trades_on(following):
+            following = self._market.calendar.next_session(following.open_ns)
+        return following
