@@ -28,13 +28,17 @@ class RecordKind(StrEnum):
     DENIAL = "denial"
     """bar_end_ns, strategy, symbol, reason, quantity, detail"""
     ORDER_INTENT = "order_intent"
-    """every field of core.events.Order; durable before the order is sent"""
+    """every field of core.events.Order, and order_id; durable before the order is sent. A second intent of the same
+    order_ref amends the order"""
     ORDER_SENT = "order_sent"
     """order_ref, order_id"""
     ORDER_CANCEL = "order_cancel"
     """order_ref, reason"""
     ORDER_STATUS = "order_status"
     """order_ref, order_id, perm_id, status, filled, remaining: only when it changes something"""
+    ORDER_ENDED = "order_ended"
+    """order_ref, outcome (rejected, not_sent, gone, settled), detail: an end, or a settling of open questions, that
+    no broker status tells"""
     FILL = "fill"
     """every field of core.events.Execution, strategy, arrival_price"""
     COMMISSION = "commission"

@@ -1,0 +1,342 @@
+"""Reads the broker's order messages against our book, and journals what they change.
+
+Every change goes the same way: decide from the book and the message, append the record, apply the record. The manager
+sends nothing; ``execution.ib_executor`` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from core.clock import Clock
+from core.events import (
+    BrokerError,
+    BrokerSnapshot,
+    BrokerStatus,
+    Commission,
+    Execution,
+    OpenOrderReport,
+    Order,
+    OrderStatusReport,
+    Purpose,
+    Unknown,
+)
+from core.ib_wrapper.error_codes import Response, classify
+from core.records import RecordKind
+from execution.broker_port import JournalPort
+from execution.order_book import SETTLED, OrderBook
+from execution.order_records import fill_payload, intent_payload
+from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, revision_of, with_report
+
+ORDER_CANCELLED_CODE: Final = 202
+_COMMISSION_NOT_KNOWN: Final = Decimal(-1)
+_SNAPSHOTS_TO_BE_SURE: Final = 2
+_UNSETTLED = frozenset({OrderPhase.INTENDED, OrderPhase.SENT, OrderPhase.CANCELLING, OrderPhase.INACTIVE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChange:
+    """What a message changed in an order."""
+
+    before: OrderState
+    after: OrderState
+
+    @property
+    def ended(self) -> bool:
+        """Whether the order has just stopped living."""
+        return self.before.is_live and not self.after.is_live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayOrder:
+    """A second incarnation of one of our orders at the broker: both must be cancelled."""
+
+    order_ref: str
+    order_ids: tuple[int, int]
+    perm_ids: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillResult:
+    """What an execution meant. ``state`` is the order after it, None when the execution is foreign."""
+
+    outcome: FillOutcome
+    execution: Execution
+    state: OrderState | None
+
+    @property
+    def strategy(self) -> str | None:
+        """Strategy whose order it was."""
+        return None if self.state is None else self.state.order.strategy
+
+    @property
+    def is_booked(self) -> bool:
+        """Whether the ledger has to book it, as a fill or as a correction."""
+        return self.outcome in {FillOutcome.NEW, FillOutcome.CORRECTION}
+
+    @property
+    def overfilled(self) -> bool:
+        """Whether the order has now filled more than it asked for."""
+        return self.state is not None and self.state.overfilled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What a snapshot said about our orders.
+
+    ``missing`` are executions that the book doesn't hold: the engine books each like a live one, and nothing is
+    concluded about their orders before it has.
+    """
+
+    missing: tuple[Execution, ...] = ()
+    gone: tuple[OrderState, ...] = ()
+    strays: tuple[StrayOrder, ...] = ()
+
+
+class OrderManager:
+    """Our orders, journaled.
+
+    Parameters
+    ----------
+    book
+        The fold of the journal so far (empty for a new one).
+    journal
+        Where every change is written before it counts.
+    client_id
+        Main's client id; order ids are unique only within one.
+    clock
+        For the age of questions (monotonic).
+    """
+
+    def __init__(self, book: OrderBook, journal: JournalPort, *, client_id: int, clock: Clock) -> None:
+        self.book = book
+        self._journal = journal
+        self._client_id = client_id
+        self._clock = clock
+        self._touched: dict[str, int] = {}
+        self._absences: dict[str, int] = {}
+        self._born_ns = clock.monotonic_ns()
+        self.query_due = bool(book.pending())
+        """Whether the broker should be asked what it has; the executor asks and clears it."""
+
+    # --- what we do ---------------------------------------------------------------------------------------
+
+    def intend(self, order: Order, order_id: int) -> None:
+        """Journal an order, or an amendment of it, before it is sent."""
+        self._write(RecordKind.ORDER_INTENT, intent_payload(order, order_id), order.order_ref)
+
+    def sent(self, order_ref: str, order_id: int) -> None:
+        """Note that an order was handed to the socket."""
+        self._write(RecordKind.ORDER_SENT, {"order_ref": order_ref, "order_id": order_id}, order_ref)
+
+    def not_sent(self, order_ref: str, detail: str) -> None:
+        """Note that an intent is known not to have left."""
+        self._end(order_ref, "not_sent", detail)
+
+    def cancelling(self, order_ref: str, reason: str) -> None:
+        """Note that we ask for an order's end."""
+        self._write(RecordKind.ORDER_CANCEL, {"order_ref": order_ref, "reason": reason}, order_ref)
+
+    # --- what the broker says -----------------------------------------------------------------------------
+
+    def on_status(self, report: OrderStatusReport) -> OrderChange | StrayOrder | None:
+        """Read an ``orderStatus``. None: not ours, or nothing new."""
+        state = self._find(report.order_ref, report.order_id, report.client_id)
+        if state is None:
+            return None
+        return self._on_report(
+            state, report.order_id, report.perm_id, report.status, (report.filled, report.remaining)
+        )
+
+    def on_open_order(self, report: OpenOrderReport) -> OrderChange | StrayOrder | None:
+        """Read an ``openOrder``. None: not ours, or nothing new."""
+        state = self.book.get(report.order_ref)
+        if state is None:
+            return None
+        return self._on_report(state, report.order_id, report.perm_id, report.status, None)
+
+    def on_execution(self, execution: Execution) -> FillResult:
+        """Book an execution, once."""
+        outcome = self.book.outcome_of(execution)
+        if outcome is FillOutcome.FOREIGN:
+            return FillResult(outcome=outcome, execution=execution, state=None)
+        state = self._state(execution.order_ref)
+        if outcome is not FillOutcome.DUPLICATE:
+            self._write(RecordKind.FILL, fill_payload(execution, state.order), execution.order_ref)
+            state = self._state(execution.order_ref)
+        return FillResult(outcome=outcome, execution=execution, state=state)
+
+    def on_commission(self, commission: Commission) -> bool:
+        """Book a commission; False when it says nothing new. It may come before its execution."""
+        if commission.amount == _COMMISSION_NOT_KNOWN:  # as IB reports a commission that is still open
+            return False
+        payload: dict[str, object] = {
+            "exec_id": commission.exec_id,
+            "amount": str(commission.amount),
+            "currency": commission.currency,
+        }
+        known, revision = self.book.commission(commission.exec_id), revision_of(commission.exec_id)
+        if known is not None and (revision < known[0] or (revision, commission.amount) == known):
+            return False
+        self._write(RecordKind.COMMISSION, payload, None)
+        return True
+
+    def on_error(self, error: BrokerError) -> OrderChange | None:
+        """Read an error that may concern an order. None: not ours, or only a notice."""
+        state = self._find(error.order_ref, error.request_id, self._client_id)
+        if state is None:
+            return None
+        response = classify(error.code).response
+        detail = f"{error.code}: {error.message}"
+        if error.code == ORDER_CANCELLED_CODE:
+            if not state.is_live:
+                return None
+            return self._write_status(state, BrokerStatus.CANCELLED, state.perm_id, None)
+        if response is Response.QUERY or (
+            response is Response.FAIL and state.amendments and state.acknowledged
+        ):
+            # Either our cancel crossed the order's end, or an amendment was refused: ask what the broker has.
+            self.query_due = True
+            return None
+        if response is not Response.FAIL or not state.is_live:
+            return None
+        self._end(state.order_ref, "rejected", detail)
+        return OrderChange(before=state, after=self._state(state.order_ref))
+
+    # --- questions ----------------------------------------------------------------------------------------
+
+    def overdue(self, older_than_s: float) -> tuple[OrderState, ...]:
+        """Orders whose state has been open for longer than that: unacknowledged, cancelling, or unbooked."""
+        limit = self._clock.monotonic_ns() - round(older_than_s * 1e9)
+        return tuple(
+            state
+            for state in self.book.pending()
+            if (state.phase in _UNSETTLED or state.unbooked) and self._touched_ns(state.order_ref) <= limit
+        )
+
+    def pending_exposure(self, strategy: str, symbol: str) -> Decimal:
+        """Signed quantity that entries and exits may still add to a position (protective stops left out)."""
+        total = ZERO
+        for state in self.book.pending(strategy=strategy, symbol=symbol):
+            if state.order.purpose is not Purpose.STOP:
+                total += state.order.side.sign * state.open_quantity
+        return total
+
+    def resolve(self, snapshot: BrokerSnapshot) -> Resolution:
+        """Compare our open orders with what the broker has.
+
+        An order that the broker doesn't have any more is ended only when two snapshots agree, both asked for after
+        the last news of it and both with open orders *and* executions: the two parts aren't taken at one instant.
+        """
+        if isinstance(snapshot.open_orders, Unknown) or isinstance(snapshot.executions, Unknown):
+            return Resolution()
+        missing = tuple(
+            execution
+            for execution in snapshot.executions
+            if self.book.outcome_of(execution) in {FillOutcome.NEW, FillOutcome.CORRECTION}
+        )
+        strays = []
+        for report in snapshot.open_orders:
+            change = self.on_open_order(report)
+            if isinstance(change, StrayOrder):
+                strays.append(change)
+        present = {report.order_ref for report in snapshot.open_orders}
+        awaited = {execution.order_ref for execution in missing}
+        gone = self._absent(present | awaited, snapshot.requested_monotonic_ns)
+        return Resolution(missing=missing, gone=gone, strays=tuple(strays))
+
+    def _absent(self, accounted_for: set[str], requested_ns: int) -> tuple[OrderState, ...]:
+        gone = []
+        for state in self.book.pending():
+            ref = state.order_ref
+            if ref in accounted_for:
+                if not state.unbooked:
+                    self._absences.pop(ref, None)
+                continue
+            if self._touched_ns(ref) >= requested_ns:
+                continue
+            self._absences[ref] = self._absences.get(ref, 0) + 1
+            if self._absences[ref] < _SNAPSHOTS_TO_BE_SURE:
+                self.query_due = True
+                continue
+            was_live = state.is_live
+            detail = "the broker has neither the order nor more executions of it"
+            self._end(ref, "gone" if was_live else SETTLED, detail)
+            if was_live:
+                gone.append(self._state(ref))
+        return tuple(gone)
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _find(self, order_ref: str | None, order_id: int, client_id: int) -> OrderState | None:
+        if order_ref:
+            return self.book.get(order_ref)
+        return self.book.by_order_id(order_id) if client_id == self._client_id else None
+
+    def _state(self, order_ref: str) -> OrderState:
+        state = self.book.get(order_ref)
+        if state is None:
+            raise KeyError(f"no order {order_ref!r} in the book")
+        return state
+
+    def _on_report(
+        self,
+        state: OrderState,
+        order_id: int,
+        perm_id: int,
+        status: BrokerStatus,
+        figures: tuple[Decimal, Decimal] | None,
+    ) -> OrderChange | StrayOrder | None:
+        if (order_id and order_id != state.order_id) or (
+            perm_id and state.perm_id and perm_id != state.perm_id
+        ):
+            return StrayOrder(
+                order_ref=state.order_ref,
+                order_ids=(state.order_id, order_id),
+                perm_ids=(state.perm_id, perm_id),
+            )
+        filled, remaining = figures if figures is not None else (None, None)
+        after = with_report(state, status, perm_id=perm_id, filled=filled, remaining=remaining)
+        if _effect(after) == _effect(state):
+            return None
+        return self._write_status(state, status, perm_id, figures)
+
+    def _write_status(
+        self,
+        state: OrderState,
+        status: BrokerStatus,
+        perm_id: int,
+        figures: tuple[Decimal, Decimal] | None,
+    ) -> OrderChange:
+        payload: dict[str, object] = {
+            "order_ref": state.order_ref,
+            "order_id": state.order_id,
+            "perm_id": perm_id,
+            "status": str(status),
+            "filled": None if figures is None else str(figures[0]),
+            "remaining": None if figures is None else str(figures[1]),
+        }
+        self._write(RecordKind.ORDER_STATUS, payload, state.order_ref)
+        return OrderChange(before=state, after=self._state(state.order_ref))
+
+    def _end(self, order_ref: str, outcome: str, detail: str) -> None:
+        payload: dict[str, object] = {"order_ref": order_ref, "outcome": outcome, "detail": detail}
+        self._write(RecordKind.ORDER_ENDED, payload, order_ref)
+
+    def _write(self, kind: RecordKind, payload: dict[str, object], order_ref: str | None) -> None:
+        self._journal.append(kind, payload)
+        self.book.apply(kind, payload)
+        if order_ref is not None:
+            self._touched[order_ref] = self._clock.monotonic_ns()
+            self._absences.pop(order_ref, None)
+
+    def _touched_ns(self, order_ref: str) -> int:
+        # Orders that were folded from the journal count as touched when this process began.
+        return self._touched.get(order_ref, self._born_ns)
+
+
+def _effect(state: OrderState) -> tuple[object, ...]:
+    """Everything of an order that a status may change and that anybody asks for."""
+    return (state.phase, state.perm_id, state.acknowledged, state.open_quantity, state.unbooked)

@@ -1,0 +1,110 @@
+"""Orders and executions as flat journal payloads, and back. Decimals are strings, as they are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from decimal import Decimal
+
+from core.events import Execution, Order, OrderType, Purpose, Side, TimeInForce
+
+Payload = Mapping[str, object]
+
+_ORDER_FIELDS = tuple(field.name for field in fields(Order))
+_EXECUTION_FIELDS = tuple(field.name for field in fields(Execution))
+
+
+def intent_payload(order: Order, order_id: int) -> dict[str, object]:
+    """Make the payload of an ORDER_INTENT: every field of the order, and the id under which it will be sent."""
+    return {**{name: _plain(getattr(order, name)) for name in _ORDER_FIELDS}, "order_id": order_id}
+
+
+def order_of(payload: Payload) -> Order:
+    """Read the order of an ORDER_INTENT payload."""
+    return Order(
+        order_ref=text(payload, "order_ref"),
+        strategy=text(payload, "strategy"),
+        symbol=text(payload, "symbol"),
+        side=Side(text(payload, "side")),
+        quantity=decimal(payload, "quantity"),
+        order_type=OrderType(text(payload, "order_type")),
+        purpose=Purpose(text(payload, "purpose")),
+        reason=text(payload, "reason"),
+        created_ns=integer(payload, "created_ns"),
+        limit_price=_optional_decimal(payload, "limit_price"),
+        stop_price=_optional_decimal(payload, "stop_price"),
+        trailing_amount=_optional_decimal(payload, "trailing_amount"),
+        time_in_force=TimeInForce(text(payload, "time_in_force")),
+        parent_ref=_optional_text(payload, "parent_ref"),
+        oca_group=_optional_text(payload, "oca_group"),
+        arrival_price=_optional_float(payload, "arrival_price"),
+    )
+
+
+def fill_payload(execution: Execution, order: Order) -> dict[str, object]:
+    """Make the payload of a FILL: every field of the execution, and what our order adds to it."""
+    return {
+        **{name: _plain(getattr(execution, name)) for name in _EXECUTION_FIELDS},
+        "strategy": order.strategy,
+        "arrival_price": order.arrival_price,
+    }
+
+
+def execution_of(payload: Payload) -> Execution:
+    """Read the execution of a FILL payload."""
+    return Execution(
+        exec_id=text(payload, "exec_id"),
+        order_ref=text(payload, "order_ref"),
+        order_id=integer(payload, "order_id"),
+        perm_id=integer(payload, "perm_id"),
+        client_id=integer(payload, "client_id"),
+        account=text(payload, "account"),
+        symbol=text(payload, "symbol"),
+        side=Side(text(payload, "side")),
+        quantity=decimal(payload, "quantity"),
+        price=decimal(payload, "price"),
+        time_ns=integer(payload, "time_ns"),
+    )
+
+
+def _plain(value: object) -> object:
+    # A StrEnum is written by its value, a Decimal by its digits.
+    return str(value) if isinstance(value, Decimal | str) else value
+
+
+def text(payload: Payload, key: str) -> str:
+    """Return the string under ``key``."""
+    value = payload[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} must be a string, not {value!r}")
+    return value
+
+
+def integer(payload: Payload, key: str) -> int:
+    """Return the integer under ``key``."""
+    value = payload[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{key} must be an integer, not {value!r}")
+    return value
+
+
+def decimal(payload: Payload, key: str) -> Decimal:
+    """Return the Decimal under ``key``."""
+    return Decimal(text(payload, key))
+
+
+def _optional_text(payload: Payload, key: str) -> str | None:
+    return None if payload.get(key) is None else text(payload, key)
+
+
+def _optional_decimal(payload: Payload, key: str) -> Decimal | None:
+    return None if payload.get(key) is None else decimal(payload, key)
+
+
+def _optional_float(payload: Payload, key: str) -> float | None:
+    value = payload.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int | float):
+        raise TypeError(f"{key} must be a number, not {value!r}")
+    return float(value)
