@@ -1,0 +1,379 @@
+"""Our book against the broker's, as a pure function. The broker is the truth; this says where we differ from it.
+
+`reconcile` takes what we believe and one `core.events.BrokerSnapshot` and returns what has to be done. It does nothing
+itself. Applying its result and calling it again with the same snapshot finds nothing more to apply.
+
+Rules
+-----
+R1. A part of the snapshot that is `Unknown` gives no break and no action. No answer is never "nothing".
+R2. An execution that the broker has and we have not is ours to apply, once, in the order in which it happened. Nothing
+    is made up: only executions that the broker has reported are ever applied.
+R3. An execution of a closing order of the watchdog (`KILL_PREFIX`) is the ledger's `WATCHDOG` to book. One of any other
+    order that we don't know is foreign (a manual order, another program): applied to nobody's book, it is
+    a break on its symbol.
+R4. Positions are compared after the missing executions are applied, net over all strategies. A difference is a break,
+    unless an order of ours in that symbol is in flight: then the two sides may have been read around a fill.
+    That is *deferred*, once: the same difference found again is a break.
+R5. An order that we believe to be working and that the broker doesn't show is *lost*, unless its executions already
+    fill it or it was sent after the snapshot was asked for. It is reported, never sent again.
+R6. An intent that was journaled but perhaps never sent, and that the broker shows neither as open nor as executed, is
+    *unsent*: reported, never sent.
+R7. An open order at the broker that we don't know is foreign: a break on its symbol. One that we know but believed
+    finished is *revived*: reported, so that it is followed again.
+R8. Cash is compared only when both sides are known, against a tolerance for what the broker books later (interest,
+    rounding of commissions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport, Unknown
+from portfolio.ledger import WATCHDOG, correction_number
+
+ZERO = Decimal(0)
+KILL_PREFIX = "BS-KILL-"
+"""Beginning of the orderRef of every closing order of the watchdog."""
+
+
+class BreakKind(StrEnum):
+    """In what our book and the broker's differ; the value is journaled."""
+
+    POSITION = "position"
+    FOREIGN_EXECUTION = "foreign_execution"
+    FOREIGN_ORDER = "foreign_order"
+    LOST_ORDER = "lost_order"
+    UNSENT_INTENT = "unsent_intent"
+    REVIVED_ORDER = "revived_order"
+    CASH = "cash"
+    ACCOUNT = "account"
+
+    @property
+    def locks_symbol(self) -> bool:
+        """Whether nothing more may be opened in the symbol until a person or a later agreement clears it."""
+        return self in {BreakKind.POSITION, BreakKind.FOREIGN_EXECUTION, BreakKind.FOREIGN_ORDER}
+
+
+class OrderPhase(StrEnum):
+    """How far an order of ours has got, as far as we know."""
+
+    INTENDED = "intended"
+    """Journaled; we can't tell whether it was sent."""
+    WORKING = "working"
+    """Sent and not finished."""
+    FINISHED = "finished"
+    """Filled, cancelled or rejected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOrder:
+    """One order of ours. ``sent_monotonic_ns`` is None when it was sent by an earlier process or not at all."""
+
+    order_ref: str
+    strategy: str
+    symbol: str
+    quantity: Decimal
+    filled: Decimal
+    phase: OrderPhase
+    sent_monotonic_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookView:
+    """What we believe.
+
+    Parameters
+    ----------
+    account
+        The account that we trade.
+    positions
+        Net quantity by symbol (`Ledger.net_positions`).
+    cash
+        Cash by our ledger, or None if it is not to be compared.
+    orders
+        Every order of ours by order_ref, finished ones included.
+    booked
+        The execution as booked under an execId or an earlier one that it corrects, else None (`Ledger.booked`).
+    """
+
+    account: str
+    positions: Mapping[str, Decimal]
+    cash: Decimal | None
+    orders: Mapping[str, KnownOrder]
+    booked: Callable[[str], Execution | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """One difference. ``book`` and ``broker`` are the two sides as text for the journal."""
+
+    kind: BreakKind
+    symbol: str | None
+    book: str
+    broker: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingExecution:
+    """An execution to apply to the book of ``strategy``; ``replaces`` is the one that it corrects."""
+
+    execution: Execution
+    strategy: str
+    replaces: Execution | None
+
+    @property
+    def shares(self) -> Decimal:
+        """By how much the position changes, signed."""
+        return _signed(self.execution) - (_signed(self.replaces) if self.replaces else ZERO)
+
+    @property
+    def cash(self) -> Decimal:
+        """By how much the cash changes, before commissions."""
+        before = _signed(self.replaces) * self.replaces.price if self.replaces else ZERO
+        return before - _signed(self.execution) * self.execution.price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileResult:
+    """What a reconciliation found.
+
+    ``unknown`` names the parts without an answer; while it is not empty the book is not proven. ``deferred`` holds the
+    differences (broker less book) by symbol that may pass by themselves: ask again soon, and hand them in.
+    """
+
+    breaks: tuple[Break, ...]
+    missing_executions: tuple[MissingExecution, ...]
+    unknown: tuple[str, ...]
+    deferred: Mapping[str, Decimal]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every part was known and nothing differed (missing executions explain themselves)."""
+        return not (self.breaks or self.unknown or self.deferred)
+
+    @property
+    def locked_symbols(self) -> frozenset[str]:
+        """Symbols in which nothing may be opened."""
+        return frozenset(b.symbol for b in self.breaks if b.kind.locks_symbol and b.symbol is not None)
+
+
+def reconcile(
+    book: BookView,
+    snapshot: BrokerSnapshot,
+    *,
+    deferred_before: Mapping[str, Decimal] = MappingProxyType({}),
+    cash_tolerance: Decimal = Decimal("1.00"),
+) -> ReconcileResult:
+    """Compare ``book`` with ``snapshot`` by the rules of this module.
+
+    Parameters
+    ----------
+    book
+        What we believe at the moment the snapshot is compared.
+    snapshot
+        What the broker said.
+    deferred_before
+        ``deferred`` of the result before this one (R4).
+    cash_tolerance
+        Difference in cash that is no break (R8).
+    """
+    if snapshot.account != book.account:
+        wrong = Break(
+            kind=BreakKind.ACCOUNT,
+            symbol=None,
+            book=book.account,
+            broker=snapshot.account,
+            detail="the snapshot is of another account; nothing was compared",
+        )
+        return ReconcileResult(breaks=(wrong,), missing_executions=(), unknown=(), deferred={})
+    missing, breaks = _compare_executions(book, snapshot)
+    breaks += _compare_orders(book, snapshot, missing)
+    position_breaks, deferred = _compare_positions(book, snapshot, missing, deferred_before)
+    breaks += position_breaks + _compare_cash(book, snapshot, missing, cash_tolerance)
+    return ReconcileResult(
+        breaks=tuple(breaks),
+        missing_executions=tuple(missing),
+        unknown=_unknown_parts(book, snapshot),
+        deferred=deferred,
+    )
+
+
+def _unknown_parts(book: BookView, snapshot: BrokerSnapshot) -> tuple[str, ...]:
+    parts: dict[str, object] = {
+        "positions": snapshot.positions,
+        "open_orders": snapshot.open_orders,
+        "executions": snapshot.executions,
+    }
+    if book.cash is not None:
+        parts["values"] = snapshot.values
+    return tuple(name for name, part in parts.items() if isinstance(part, Unknown))
+
+
+def _compare_executions(
+    book: BookView, snapshot: BrokerSnapshot
+) -> tuple[list[MissingExecution], list[Break]]:
+    """R2, R3."""
+    missing: list[MissingExecution] = []
+    breaks: list[Break] = []
+    if isinstance(snapshot.executions, Unknown):
+        return missing, breaks
+    for execution in _newest_versions(snapshot.executions):
+        before = book.booked(execution.exec_id)
+        if before and correction_number(execution.exec_id) <= correction_number(before.exec_id):
+            continue
+        owner = _owner(book, execution)
+        if owner is not None:
+            missing.append(MissingExecution(execution=execution, strategy=owner, replaces=before))
+            continue
+        breaks.append(
+            Break(
+                kind=BreakKind.FOREIGN_EXECUTION,
+                symbol=execution.symbol,
+                book="no such order",
+                broker=f"{execution.side} {execution.quantity} at {execution.price}",
+                detail=f"execId {execution.exec_id}, orderRef {execution.order_ref!r}",
+            )
+        )
+    return missing, breaks
+
+
+def _newest_versions(executions: tuple[Execution, ...]) -> list[Execution]:
+    """Each execution once, in its last correction, in the order in which they happened."""
+    newest: dict[str, Execution] = {}
+    for execution in executions:
+        known = newest.get(execution.base_exec_id)
+        if known is None or correction_number(execution.exec_id) > correction_number(known.exec_id):
+            newest[execution.base_exec_id] = execution
+    return sorted(newest.values(), key=lambda e: (e.time_ns, e.exec_id))
+
+
+def _owner(book: BookView, execution: Execution) -> str | None:
+    """Strategy to whose order an execution belongs; None if it is foreign."""
+    if execution.order_ref.startswith(KILL_PREFIX):
+        return WATCHDOG
+    order = book.orders.get(execution.order_ref)
+    return order.strategy if order is not None and order.symbol == execution.symbol else None
+
+
+def _compare_orders(book: BookView, snapshot: BrokerSnapshot, missing: list[MissingExecution]) -> list[Break]:
+    """R5, R6, R7."""
+    if isinstance(snapshot.open_orders, Unknown):
+        return []
+    breaks: list[Break] = []
+    open_refs = set()
+    for report in snapshot.open_orders:
+        open_refs.add(report.order_ref)
+        breaks += _compare_open_order(book.orders.get(report.order_ref), report)
+    if isinstance(snapshot.executions, Unknown):
+        return breaks  # an order that is gone may have been filled: can't tell
+    newly_filled: dict[str, Decimal] = {}
+    for one in missing:
+        ref = one.execution.order_ref
+        newly_filled[ref] = newly_filled.get(ref, ZERO) + abs(one.shares)
+    for order in book.orders.values():
+        if order.order_ref not in open_refs:
+            breaks += _compare_absent_order(order, newly_filled.get(order.order_ref, ZERO), snapshot)
+    return breaks
+
+
+def _compare_open_order(order: KnownOrder | None, report: OpenOrderReport) -> list[Break]:
+    """R7 for one open order at the broker."""
+    broker = f"{report.side} {report.quantity} {report.order_type} {report.status}"
+    detail = f"orderRef {report.order_ref!r}, permId {report.perm_id}"
+    if order is None or order.symbol != report.symbol:
+        kind, known = BreakKind.FOREIGN_ORDER, "no such order"
+    elif order.phase is OrderPhase.FINISHED:
+        kind, known = BreakKind.REVIVED_ORDER, str(order.phase)
+    else:
+        return []
+    return [Break(kind=kind, symbol=report.symbol, book=known, broker=broker, detail=detail)]
+
+
+def _compare_absent_order(order: KnownOrder, newly_filled: Decimal, snapshot: BrokerSnapshot) -> list[Break]:
+    """R5, R6 for one order of ours that the broker doesn't show as open."""
+    sent = order.sent_monotonic_ns
+    if order.phase is OrderPhase.FINISHED or order.filled + newly_filled >= order.quantity:
+        return []
+    if sent is not None and sent >= snapshot.requested_monotonic_ns:
+        return []
+    lost = order.phase is OrderPhase.WORKING or order.filled + newly_filled > ZERO
+    return [
+        Break(
+            kind=BreakKind.LOST_ORDER if lost else BreakKind.UNSENT_INTENT,
+            symbol=order.symbol,
+            book=f"{order.phase}, filled {order.filled} of {order.quantity}",
+            broker=f"not open, {newly_filled} executed that we had not booked",
+            detail=f"orderRef {order.order_ref}; reported, never sent again",
+        )
+    ]
+
+
+def _compare_positions(
+    book: BookView,
+    snapshot: BrokerSnapshot,
+    missing: list[MissingExecution],
+    deferred_before: Mapping[str, Decimal],
+) -> tuple[list[Break], dict[str, Decimal]]:
+    """R4."""
+    breaks: list[Break] = []
+    deferred: dict[str, Decimal] = {}
+    if isinstance(snapshot.positions, Unknown) or isinstance(snapshot.executions, Unknown):
+        return breaks, deferred
+    ours, theirs = dict(book.positions), _broker_positions(snapshot.positions, snapshot.account)
+    for one in missing:
+        symbol = one.execution.symbol
+        ours[symbol] = ours.get(symbol, ZERO) + one.shares
+    in_flight = {order.symbol for order in book.orders.values() if order.phase is not OrderPhase.FINISHED}
+    for symbol in sorted(ours.keys() | theirs.keys()):
+        own, broker = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
+        difference = broker - own
+        if difference == ZERO:
+            continue
+        if symbol in in_flight and deferred_before.get(symbol) != difference:
+            deferred[symbol] = difference
+            continue
+        detail = f"difference {difference}"
+        breaks.append(
+            Break(kind=BreakKind.POSITION, symbol=symbol, book=str(own), broker=str(broker), detail=detail)
+        )
+    return breaks, deferred
+
+
+def _broker_positions(reports: tuple[PositionReport, ...], account: str) -> dict[str, Decimal]:
+    positions: dict[str, Decimal] = {}
+    for report in reports:
+        if report.account == account:
+            positions[report.symbol] = positions.get(report.symbol, ZERO) + report.quantity
+    return positions
+
+
+def _compare_cash(
+    book: BookView, snapshot: BrokerSnapshot, missing: list[MissingExecution], tolerance: Decimal
+) -> list[Break]:
+    """R8."""
+    if book.cash is None or isinstance(snapshot.values, Unknown) or isinstance(snapshot.executions, Unknown):
+        return []
+    theirs = snapshot.values.get("TotalCashValue")
+    if theirs is None:
+        return []
+    ours = book.cash + sum((one.cash for one in missing), ZERO)
+    if abs(theirs - ours) <= tolerance:
+        return []
+    return [
+        Break(
+            kind=BreakKind.CASH,
+            symbol=None,
+            book=str(ours),
+            broker=str(theirs),
+            detail=f"difference {theirs - ours}",
+        )
+    ]
+
+
+def _signed(execution: Execution) -> Decimal:
+    return execution.side.sign * execution.quantity
