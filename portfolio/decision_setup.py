@@ -1,19 +1,36 @@
-"""From the configuration to what the decision's kernels take. Apart, so that kernels don't depend on the schema."""
+"""What the decision's kernels need at start: parameters from the configuration, directions from the ledger, compiled code.
+
+It stands apart so that the kernels (and their cache) don't depend on the schema or the ledger.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from core.config_schema import CapSettings, SizingSettings
-from portfolio.decision_types import DecisionParameters
+from portfolio.decision import decide, observe_signals
+from portfolio.decision_types import (
+    AccountRow,
+    DecisionInputs,
+    DecisionParameters,
+    FloatMatrix,
+    IntMatrix,
+    new_decision_state,
+)
+from portfolio.ledger import Ledger
+from portfolio.market_rows import market_step, new_market_rows, new_market_state
+from portfolio.risk_manager import close_session
+from strategy.base import BarRow, Strategy
 
 
 def decision_parameters(
     sizing: SizingSettings, caps: CapSettings, strategy_weights: Sequence[float]
 ) -> DecisionParameters:
-    """Limits and sizes in the exact types that the kernels are compiled for.
+    """Bring limits and sizes into the exact types that the kernels are compiled for.
 
     Parameters
     ----------
@@ -38,3 +55,68 @@ def decision_parameters(
         cash_account=caps.account_type == "cash",
         monthly_fill_budget=int(caps.monthly_fill_budget),
     )
+
+
+def last_fills(
+    ledger: Ledger, strategies: Sequence[str], symbols: Sequence[str]
+) -> tuple[IntMatrix, npt.NDArray[np.int64]]:
+    """Read directions and times (ns) of the last fills, each of shape (strategies, symbols); 0 where there were none."""
+    directions = np.zeros((len(strategies), len(symbols)), dtype=np.int64)
+    times = np.zeros_like(directions)
+    for row, strategy in enumerate(strategies):
+        for column, symbol in enumerate(symbols):
+            holding = ledger.holding(strategy, symbol)
+            directions[row, column] = holding.last_direction
+            times[row, column] = holding.last_fill_ns
+    return directions, times
+
+
+def observe_warmup_bar(
+    directions: IntMatrix,
+    fill_times: IntMatrix,
+    signals: FloatMatrix,
+    positions: FloatMatrix,
+    bar_end_ns: int,
+) -> None:
+    """Bring restored ``directions`` up to date with the signals of one warm-up bar.
+
+    Without it a restart would forget that a stop had ended the present run of a signal, and enter again. Bars from
+    before a position's last fill say nothing about it and are passed over.
+
+    Parameters
+    ----------
+    directions, fill_times
+        From `last_fills`; ``directions`` is written.
+    signals, positions
+        As in `portfolio.decision_types.DecisionInputs`: the signals after that bar, the positions of now.
+    bar_end_ns
+        End of the bar.
+    """
+    seen = directions.copy()
+    observe_signals(seen, signals, positions)
+    since_fill = fill_times <= bar_end_ns
+    directions[since_fill] = seen[since_fill]
+
+
+def compile_kernels(strategies: Sequence[Strategy], sizing: SizingSettings, caps: CapSettings) -> float:
+    """Call every kernel that trading needs once, so that the first bar doesn't wait for the compiler.
+
+    Returns
+    -------
+    float
+        Seconds it took: a few when compiling, a fraction of one from the cache.
+    """
+    began = time.perf_counter()
+    bar = BarRow(open=1.0, high=1.0, low=1.0, close=1.0, volume=1.0)
+    for strategy in strategies:
+        strategy.step(strategy.new_state(), bar)
+    rows = new_market_rows(1)
+    market_step(new_market_state(), rows, 0, bar, sizing.atr_window)
+    parameters = decision_parameters(sizing, caps, [1.0])
+    state = new_decision_state(1, 1, sizing.volatility_window_sessions)
+    none = np.zeros((1, 1), dtype=np.float64)
+    account = AccountRow(nlv=1.0, peak_nlv=1.0, settled_cash=1.0, fills_this_month=0)
+    observe_signals(state.directions, none, none)
+    decide(parameters, state, DecisionInputs(signals=none, positions=none, rows=rows, account=account))
+    close_session(state.volatility, 1.0, parameters.target_volatility_annual, parameters.max_leverage)
+    return time.perf_counter() - began

@@ -225,6 +225,10 @@ class Ledger:
         entry = self._entries.get(base_of(exec_id))
         return None if entry is None else entry.execution
 
+    def executions(self) -> tuple[Execution, ...]:
+        """All executions as booked, each in its last correction, in the order of their first reports."""
+        return tuple(entry.execution for entry in self._entries.values())
+
     def strategy_of(self, exec_id: str) -> str | None:
         """Strategy to which an execution was booked; None if it is not."""
         entry = self._entries.get(base_of(exec_id))

@@ -32,7 +32,7 @@ class MonthlyCounter:
         return self
 
     def count_at(self, time_ns: int) -> int:
-        """Fills so far in the month of ``time_ns``; 0 when that month has had none."""
+        """Count the fills so far in the month of ``time_ns``; 0 when that month has had none."""
         return self.fills if month_of(time_ns) == self.month else 0
 
 

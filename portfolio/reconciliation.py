@@ -132,6 +132,11 @@ class MissingExecution:
         return _signed(self.execution) - (_signed(self.replaces) if self.replaces else ZERO)
 
     @property
+    def filled(self) -> Decimal:
+        """By how much the filled quantity of its order changes."""
+        return self.execution.quantity - (self.replaces.quantity if self.replaces else ZERO)
+
+    @property
     def cash(self) -> Decimal:
         """By how much the cash changes, before commissions."""
         before = _signed(self.replaces) * self.replaces.price if self.replaces else ZERO
@@ -274,7 +279,7 @@ def _compare_orders(book: BookView, snapshot: BrokerSnapshot, missing: list[Miss
     newly_filled: dict[str, Decimal] = {}
     for one in missing:
         ref = one.execution.order_ref
-        newly_filled[ref] = newly_filled.get(ref, ZERO) + abs(one.shares)
+        newly_filled[ref] = newly_filled.get(ref, ZERO) + one.filled
     for order in book.orders.values():
         if order.order_ref not in open_refs:
             breaks += _compare_absent_order(order, newly_filled.get(order.order_ref, ZERO), snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -121,3 +122,13 @@ def close_session(
     return VolatilityState(
         state.returns, sessions, nlv, volatility_scale(booked, target_annual, max_leverage)
     )
+
+
+def volatility_after(
+    closes: Iterable[float], window_sessions: int, target_annual: float, max_leverage: float
+) -> VolatilityState:
+    """Build the state after a history of session closes (NLV, oldest first): `close_session` folded over them."""
+    state = new_volatility(window_sessions)
+    for nlv in closes:
+        state = close_session(state, float(nlv), target_annual, max_leverage)
+    return state
