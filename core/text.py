@@ -1,0 +1,20 @@
+"""Text from outside: made harmless before it reaches a log, a terminal or a message."""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls (newline and the escape of terminal sequences among them), line separators, the marks that
+# reverse the direction of text, and lone surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escape(text: str, limit: int = 2_000) -> str:
+    r"""``text`` on one line, control characters written as ``\x1b``, cut after ``limit`` characters."""
+    if len(text) > limit:
+        text = f"{text[:limit]}... ({len(text) - limit} more characters)"
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_code, text)
+
+
+def _code(match: re.Match[str]) -> str:
+    return match.group().encode("unicode_escape").decode()
