@@ -11,6 +11,7 @@ No ``fastmath``: a compiled kernel gives bit for bit what the same function give
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
@@ -35,9 +36,6 @@ CACHE_VARIABLE = "BACKSTOP_KERNEL_CACHE"
 """Environment variable that moves the cache to another folder; ``off`` compiles without keeping anything."""
 
 _UNUSED_AFTER_S = 14 * 86_400.0
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+([^#\n]*)|import[ \t]+([\w., \t]+))", re.MULTILINE
-)
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -102,11 +100,19 @@ def _kernel_sources(root: Path, extra: Iterable[Path]) -> dict[str, bytes]:
 
 
 def _project_imports(body: bytes, root: Path) -> Iterator[Path]:
-    """Project files that the import lines in ``body`` name."""
-    for module, names, plain in _IMPORT.findall(body):
-        dotted = [module, *(module + b"." + name for name in re.findall(rb"\w+", names))] if module else []
-        for name in dotted + re.findall(rb"[\w.]+", plain):
-            path = root.joinpath(*name.decode().split(".")).with_suffix(".py")
+    """Project files that the import statements in ``body`` name."""
+    try:
+        tree = ast.parse(body)
+    except SyntaxError:
+        return  # can't be imported either, so it can't be part of a kernel
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            path = root.joinpath(*name.split(".")).with_suffix(".py")
             if path.is_file():
                 yield path
 

@@ -1,0 +1,144 @@
+"""The compiled-code cache must notice an edit in any file that a kernel is made of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from core import kernel as kernel_module
+from core.kernel import KERNEL_PACKAGES, PROJECT_ROOT, kernel, source_hash
+
+CALLEE = "from core.kernel import kernel\n\n\n@kernel\ndef callee(x: float) -> float:\n    return x + {}\n"
+CALLER = (
+    "from core.kernel import kernel\nfrom core.callee import callee\n\n\n"
+    "@kernel\ndef caller(x: float) -> float:\n    return callee(x)\n"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of its own with a kernel in one file that calls a kernel in another."""
+    for package in ("core", "strategy"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    source = Path(kernel_module.__file__).read_text(encoding="utf-8")
+    (tmp_path / "core" / "kernel.py").write_text(source, encoding="utf-8")
+    (tmp_path / "core" / "callee.py").write_text(CALLEE.format("1.0"), encoding="utf-8")
+    (tmp_path / "strategy" / "caller.py").write_text(CALLER, encoding="utf-8")
+    return tmp_path
+
+
+def run_caller(project: Path) -> float:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "BACKSTOP_"))}
+    code = "from strategy.caller import caller; print(caller(1.0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=environment | {"PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return float(done.stdout)
+
+
+def test_an_edit_in_a_callee_of_another_file_is_noticed(project: Path):
+    assert run_caller(project) == 2.0
+    (project / "core" / "callee.py").write_text(CALLEE.format("10.0"), encoding="utf-8")
+    assert run_caller(project) == 11.0
+
+
+def test_without_the_keyed_folder_the_old_code_would_run_on(project: Path):
+    """The trap itself: if numba learns to see such edits, the keyed folder has lost its reason."""
+    plain = "import numba\n\n\ndef kernel(f):\n    return numba.njit(cache=True)(f)\n"
+    (project / "core" / "kernel.py").write_text(plain, encoding="utf-8")
+    assert run_caller(project) == 2.0
+    (project / "core" / "callee.py").write_text(CALLEE.format("10.0"), encoding="utf-8")
+    assert run_caller(project) == 2.0
+
+
+def test_the_second_process_loads_what_the_first_compiled(project: Path):
+    run_caller(project)
+    compiled = {path: path.stat().st_mtime_ns for path in (project / "state").rglob("*.nbc")}
+    assert compiled
+    run_caller(project)
+    assert {path: path.stat().st_mtime_ns for path in (project / "state").rglob("*.nbc")} == compiled
+
+
+def test_the_hash_covers_constants_that_a_kernel_file_imports(project: Path):
+    (project / "core" / "limits.py").write_text("LIMIT = 1\n", encoding="utf-8")
+    (project / "core" / "unrelated.py").write_text("x = 1\n", encoding="utf-8")
+    caller = project / "strategy" / "caller.py"
+    caller.write_text("from core.limits import LIMIT\n" + CALLER, encoding="utf-8")
+    before = source_hash(project)
+    (project / "core" / "unrelated.py").write_text("x = 2\n", encoding="utf-8")
+    assert source_hash(project) == before
+    (project / "core" / "limits.py").write_text("LIMIT = 2\n", encoding="utf-8")
+    assert source_hash(project) != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from core import limits\n",
+        "import core.limits\n",
+        "from core.limits import LIMIT  # why\n",
+        "import os, core.limits\n",
+        "from core import (  # why\n    errors,\n    limits,\n)\n",
+    ],
+)
+def test_every_form_of_import_is_followed(project: Path, line: str):
+    (project / "core" / "limits.py").write_text("LIMIT = 1\n", encoding="utf-8")
+    (project / "strategy" / "caller.py").write_text(line + CALLER, encoding="utf-8")
+    before = source_hash(project)
+    (project / "core" / "limits.py").write_text("LIMIT = 2\n", encoding="utf-8")
+    assert source_hash(project) != before
+
+
+def test_a_folder_that_cannot_be_written_means_compiling_anew_not_failing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder", encoding="utf-8")
+    monkeypatch.setenv(kernel_module.CACHE_VARIABLE, str(blocked))
+    monkeypatch.setattr(kernel_module, "_folders", {})
+
+    @kernel
+    def double(x: float) -> float:
+        return 2.0 * x
+
+    assert double(2.0) == 4.0
+    assert blocked.read_text(encoding="utf-8") == "not a folder"
+
+
+def test_decorating_leaves_numbas_own_cache_setting_alone():
+    before = numba.config.CACHE_DIR
+
+    @kernel
+    def identity(x: float) -> float:
+        return x
+
+    assert identity(1.0) == 1.0
+    assert before == numba.config.CACHE_DIR
+
+
+def test_no_kernel_is_compiled_with_fastmath():
+    """A NaN test inside a kernel must survive compilation: fastmath would assume that there are none."""
+
+    @kernel
+    def is_nan(x: float) -> bool:
+        return x != x  # noqa: PLR0124
+
+    assert is_nan(np.nan)
+
+
+def test_all_kernel_packages_are_in_the_project():
+    known = {path.parent.name for path in PROJECT_ROOT.glob("*/__init__.py")}
+    assert set(KERNEL_PACKAGES) - {"backtester"} <= known
