@@ -1,0 +1,136 @@
+"""Questions about a running or stopped system: ``--status``, ``--stop``, ``--rearm``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from core.config_loader import LoadedSettings
+from core.exit_codes import ExitCode
+from core.flags import FlagFolder, FlagKind
+from core.locks import LockOwner, process_start_ticks, read_owner
+from dashboard.sources import read_main, read_watchdog
+from scripts.launch import Run
+from scripts.options import Options
+
+HOW_TO_REARM = 'Look at the account at the broker first (docs/runbook.md), then: ./run_system.sh --rearm "what happened and why it is safe"'
+_STOP_S = 240.0  # a kill in progress is waited for
+
+
+def latest_run_file(loaded: LoadedSettings) -> Path:
+    """File that names the run started last."""
+    return loaded.root / loaded.settings.paths.control / "latest_run.json"
+
+
+def describe_run(run: Run) -> dict[str, str | int | bool]:
+    """Say what ``scripts.summary`` needs to find the journals of a run."""
+    return {
+        "run_id": run.run_id,
+        "is_paper": run.is_paper,
+        "started_ns": run.started_ns,
+        "state": str(run.state),
+        "control": str(run.control),
+        "logs": str(run.logs),
+        "results": str(run.results),
+    }
+
+
+def describe_standing_flag(flags: FlagFolder) -> str | None:
+    """One sentence about the flag that forbids trading, or None when there is none."""
+    state = flags.present()
+    match state.kind:
+        case FlagKind.NONE:
+            return None
+        case FlagKind.UNREADABLE:
+            return f"the flags folder {flags.path} can't be read ({state.detail})"
+        case _:
+            return f"the kill flag {state.kind.value} stands in {flags.path} ({state.detail})"
+
+
+def running_owner(path: Path) -> LockOwner | None:
+    """Owner of a lock file if that very process still lives (a reused process id does not count)."""
+    owner = read_owner(path)
+    if owner is None or process_start_ticks(owner.pid) != owner.start_ticks:
+        return None
+    return owner
+
+
+def show_status(loaded: LoadedSettings) -> int:
+    """Print what runs and which flags stand. Exit code 0: trading is possible or under way; 3: a flag stands."""
+    paths, root = loaded.settings.paths, loaded.root
+    control, logs = root / paths.control, root / paths.logs
+    owner = running_owner(control / "system.lock")
+    print(f"system     {f'running, run {owner.run_id}, pid {owner.pid}' if owner else 'not running'}")
+    now_ns = time.monotonic_ns()
+    main, watchdog = read_main(logs), read_watchdog(logs)
+    if owner is not None and main is not None:
+        print(
+            f"main       {main.phase}, heartbeat {main.age_s(now_ns):.1f} s old, {main.connection}, run {main.run_id}"
+        )
+    if owner is not None and watchdog is not None:
+        lease = "grants the lease" if watchdog.lease else "no lease"
+        print(
+            f"watchdog   {watchdog.state}, heartbeat {watchdog.age_s(now_ns):.1f} s old, {lease}, run {watchdog.run_id}"
+        )
+    flag = describe_standing_flag(FlagFolder(root / paths.flags))
+    print(f"flags      {flag or 'none'}")
+    if flag is not None:
+        print(HOW_TO_REARM)
+        return ExitCode.HALTED
+    return ExitCode.CLEAN
+
+
+def stop_running(loaded: LoadedSettings) -> int:
+    """Ask the running supervisor to stop gracefully and wait until it has."""
+    lock = loaded.root / loaded.settings.paths.control / "system.lock"
+    owner = running_owner(lock)
+    if owner is None:
+        print("Backstop does not run here.")
+        return ExitCode.CLEAN
+    descriptor = os.pidfd_open(owner.pid)
+    try:
+        if running_owner(lock) != owner:  # it ended while the descriptor was being opened
+            print("Backstop has just stopped.")
+            return ExitCode.CLEAN
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+    finally:
+        os.close(descriptor)
+    print(f"asked pid {owner.pid} to stop; waiting ...", flush=True)
+    end = time.monotonic() + _STOP_S
+    while running_owner(lock) == owner:
+        if time.monotonic() > end:
+            print(
+                f"it still runs after {_STOP_S:.0f} s; see --status and logs/system.console.log",
+                file=sys.stderr,
+            )
+            return ExitCode.INTERNAL_ERROR
+        time.sleep(0.1)
+    print("stopped")
+    return ExitCode.CLEAN
+
+
+def rearm(loaded: LoadedSettings, options: Options, code_folder: Path) -> int:
+    """Let the watchdog's own command re-arm: it writes the journal record and archives the flags."""
+    owner = running_owner(loaded.root / loaded.settings.paths.control / "system.lock")
+    if owner is not None:
+        print(
+            f"Refused: Backstop runs (pid {owner.pid}). Stop it first: ./run_system.sh --stop",
+            file=sys.stderr,
+        )
+        return ExitCode.ALREADY_RUNNING
+    command = [
+        sys.executable,
+        "risk_monitor.py",
+        "--config",
+        str(options.config),
+        "--rearm",
+        options.rearm_reason,
+    ]
+    # The words come from our own parser and reach no shell.
+    return subprocess.run(  # noqa: S603
+        command, cwd=code_folder, stdin=subprocess.DEVNULL, check=False
+    ).returncode

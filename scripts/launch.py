@@ -1,0 +1,158 @@
+"""What is started with which arguments and environment."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config_loader import LoadedSettings
+from scripts.child import Child
+from scripts.options import PaperOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Names and folders of one run; every process of it agrees on them."""
+
+    run_id: str
+    root: Path
+    config: Path
+    state: Path
+    control: Path
+    logs: Path
+    flags: Path
+    results: Path
+    is_paper: bool
+    started_ns: int
+
+    @property
+    def gateway_status(self) -> Path:
+        """File in which the paper gateway says how far the replay is."""
+        return self.state / "gateway_status.json"
+
+    def console(self, name: str) -> Path:
+        """File that takes the terminal text of process ``name``."""
+        return self.logs / f"{name}.console.log"
+
+
+def new_run_id() -> str:
+    """Eight hex digits of the second (so that ids sort by time, and no order reference is ever used twice) and a random tail."""
+    return f"{int(time.time()):08x}-{secrets.token_hex(3)}"
+
+
+def plan_run(loaded: LoadedSettings, config: Path, *, paper: bool) -> Run:
+    """Choose the run id and the folders, and make those that are missing."""
+    paths, root, run_id = loaded.settings.paths, loaded.root, new_run_id()
+    # A fresh paper account has a fresh book; that of a broker's account goes on from run to run.
+    state = Path("state", "paper", run_id) if paper else Path(paths.state)
+    run = Run(
+        run_id=run_id,
+        root=root,
+        config=config,
+        state=root / state,
+        control=root / paths.control,
+        logs=root / paths.logs,
+        flags=root / paths.flags,
+        results=root / paths.results,
+        is_paper=paper,
+        started_ns=time.time_ns(),
+    )
+    # Not the flags folder: where that is missing, nobody may trade.
+    for folder in (run.state, run.control, run.logs, run.results):
+        folder.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def build_environment(
+    run: Run, base: Mapping[str, str], *, port: int | None, symbols: tuple[str, ...]
+) -> dict[str, str]:
+    """Environment of ``main.py`` and ``risk_monitor.py``.
+
+    Parameters
+    ----------
+    run
+        The run.
+    base
+        Environment of the supervisor; its own ``BACKSTOP_IPC_KEY`` is kept if there is one.
+    port
+        Port of the paper gateway; None leaves the configured broker.
+    symbols
+        Symbols to trade instead of the configured ones; empty keeps those.
+    """
+    environment = dict(base)
+    environment["BACKSTOP_RUN_ID"] = run.run_id
+    environment.setdefault("BACKSTOP_IPC_KEY", secrets.token_hex(32))
+    environment["PYTHONUNBUFFERED"] = "1"
+    if port is not None:
+        environment |= {
+            "BACKSTOP__MODE": "paper",
+            "BACKSTOP__ACCOUNT_ID": paper_account(run.run_id),
+            "BACKSTOP__BROKER__HOST": "127.0.0.1",
+            "BACKSTOP__BROKER__PORT": str(port),
+            "BACKSTOP__PATHS__STATE": str(run.state.relative_to(run.root)),
+        }
+    if symbols:
+        environment["BACKSTOP__UNIVERSE__SYMBOLS"] = f"[{', '.join(symbols)}]"
+    return environment
+
+
+def paper_account(run_id: str) -> str:
+    """Account id of a paper run: its own, because the watchdog keeps the peak equity of each account for ever."""
+    return f"DU{int(run_id[:8], 16):010d}"
+
+
+def build_gateway(
+    run: Run, paper: PaperOptions, symbols: tuple[str, ...], bar_size_s: int, base: Mapping[str, str]
+) -> Child:
+    """Describe the embedded paper gateway."""
+    arguments = [
+        sys.executable, "-m", "paper_gateway",
+        "--port", str(paper.port),
+        "--symbols", *symbols,
+        "--sessions", str(paper.sessions),
+        "--speed", paper.speed,
+        "--account", paper_account(run.run_id),
+        "--bar-boundary", str(bar_size_s),
+        "--status-file", str(run.gateway_status),
+        "--barrier",
+        "--wait-for-client",
+    ]  # fmt: skip
+    optional = {"--start": paper.start, "--data": paper.data, "--seed": paper.seed, "--cash": paper.cash}
+    for option, value in optional.items():
+        if value is not None:
+            arguments += [option, str(value)]
+    return _child(run, "gateway", arguments, base)
+
+
+def build_watchdog(run: Run, environment: Mapping[str, str]) -> Child:
+    """Describe the risk watchdog."""
+    return _child(
+        run, "risk_monitor", [sys.executable, "risk_monitor.py", "--config", str(run.config)], environment
+    )
+
+
+def build_main(run: Run, environment: Mapping[str, str]) -> Child:
+    """Describe the trading process."""
+    return _child(run, "main", [sys.executable, "main.py", "--config", str(run.config)], environment)
+
+
+def build_panel(run: Run, base: Mapping[str, str], *, plain: bool) -> Child:
+    """Describe the panel: a process of its own, so that a terminal that blocks never holds up the supervisor."""
+    arguments = [sys.executable, "-m", "dashboard", "--logs", str(run.logs), "--run-id", run.run_id]
+    if run.is_paper:
+        arguments += ["--gateway-status", str(run.gateway_status)]
+    if plain:
+        arguments.append("--plain")
+    return Child("panel", arguments, environment=base, folder=_code_folder(), console=None)
+
+
+def _child(run: Run, name: str, arguments: list[str], environment: Mapping[str, str]) -> Child:
+    return Child(name, arguments, environment=environment, folder=_code_folder(), console=run.console(name))
+
+
+def _code_folder() -> Path:
+    return Path(__file__).resolve().parent.parent

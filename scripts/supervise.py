@@ -1,0 +1,205 @@
+"""What ``run_system.sh`` runs: checks before a start, the run itself, and the questions about a running system."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from core.atomic_file import write_atomic
+from core.config_loader import LoadedSettings, load_settings
+from core.errors import AlreadyRunning, BackstopError, ConfigError
+from core.exit_codes import ExitCode
+from core.flags import FlagFolder
+from core.locks import InstanceLock
+from scripts import control, launch
+from scripts.child import Child, wait_for_text
+from scripts.options import Action, Options, PaperOptions, UsageError, parse
+from scripts.supervisor import Outcome, Supervisor, block_signals
+
+ROOT = Path(__file__).resolve().parent.parent
+_GATEWAY_START_S = 60.0
+
+
+class _Announcer:
+    """Says things to the operator: on the terminal while no panel owns it, and always in ``system.console.log``."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        file.write_text("", encoding="utf-8")
+        self.to_terminal = True
+
+    def __call__(self, text: str) -> None:
+        stamp = dt.datetime.now(dt.UTC).strftime("%H:%M:%S")
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {text}\n")
+        if self.to_terminal:
+            tell(f"{stamp} {text}")
+
+
+def tell(text: str) -> None:
+    """Print a line; a reader that has gone away (``| head``) must not end the supervisor."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    try:
+        options = parse(arguments, ROOT)
+        loaded = load_settings(options.config, os.environ)
+    except UsageError as error:
+        print(f"run_system.sh: {error}\nTry ./run_system.sh --help", file=sys.stderr)
+        return ExitCode.USAGE
+    except ConfigError as error:
+        count = len(error.problems)
+        print(f"The configuration can't be used ({count} problem{'s' * (count != 1)}):", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)
+        return ExitCode.USAGE
+    return _perform(loaded, options)
+
+
+def _perform(loaded: LoadedSettings, options: Options) -> int:
+    match options.action:
+        case Action.STATUS:
+            return control.show_status(loaded)
+        case Action.STOP:
+            return control.stop_running(loaded)
+        case Action.REARM:
+            return control.rearm(loaded, options, ROOT)
+        case Action.SUMMARY:
+            return _summarise(control.latest_run_file(loaded))
+        case Action.RUN:
+            return _run(loaded, options)
+
+
+def _run(loaded: LoadedSettings, options: Options) -> int:
+    flags = FlagFolder(loaded.root / loaded.settings.paths.flags)
+    control_folder = loaded.root / loaded.settings.paths.control
+    control_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with InstanceLock(control_folder / "system.lock"):
+            flag_text = control.describe_standing_flag(flags)
+            if flag_text is not None:
+                print(f"Refused to start: {flag_text}\n{control.HOW_TO_REARM}", file=sys.stderr)
+                return ExitCode.REFUSED_KILL_FLAG
+            return _run_locked(loaded, options)
+    except AlreadyRunning as error:
+        print(f"Refused to start: Backstop already runs here: {error}", file=sys.stderr)
+        return ExitCode.ALREADY_RUNNING
+
+
+def _run_locked(loaded: LoadedSettings, options: Options) -> int:
+    run = launch.plan_run(loaded, options.config, paper=options.paper is not None)
+    say = _Announcer(run.logs / "system.console.log")
+    latest = control.latest_run_file(loaded)
+    write_atomic(latest, json.dumps(control.describe_run(run)).encode())
+    block_signals()
+    children: list[Child] = []
+    code: int = ExitCode.INTERNAL_ERROR
+    try:
+        code = _supervise(loaded, options, run, say, children)
+    except (BackstopError, OSError) as error:
+        say(f"the supervisor stops everything: {type(error).__name__}: {error}")
+    finally:
+        for child in reversed(children):  # main first; all have ended already after an orderly stop
+            child.stop(10.0)
+        say.to_terminal = True
+    if options.paper is None or code in (ExitCode.CLEAN, ExitCode.HALTED):
+        _summarise(latest)
+    say(f"ended with exit code {int(code)}")
+    return code
+
+
+def _supervise(
+    loaded: LoadedSettings, options: Options, run: launch.Run, say: _Announcer, children: list[Child]
+) -> int:
+    """Start everything, watch, stop everything. ``children`` grows by what was started, in this order."""
+    settings = loaded.settings
+    gateway, port, symbols = None, None, ()
+    if options.paper is not None:
+        symbols = options.paper.symbols or settings.universe.symbols
+        gateway = launch.build_gateway(run, options.paper, symbols, settings.bars.size_s, os.environ)
+        children.append(gateway)
+        port = _start_gateway(gateway, say)
+        if port is None:
+            return ExitCode.INTERNAL_ERROR
+        say(_describe_replay(options.paper, symbols))
+    environment = launch.build_environment(
+        run, os.environ, port=port, symbols=options.paper.symbols if options.paper else ()
+    )
+    watchdog, trader = launch.build_watchdog(run, environment), launch.build_main(run, environment)
+    panel = launch.build_panel(run, os.environ, plain=options.plain)
+    children += [watchdog, trader]
+    supervisor = Supervisor(
+        run,
+        gateway=gateway,
+        watchdog=watchdog,
+        main=trader,
+        death_s=settings.risk.heartbeat.timeout_s + 7.0,
+        say=say,
+    )
+    supervisor.start()
+    say.to_terminal = False
+    panel.start()
+    try:
+        outcome = supervisor.watch()
+        say(f"stopping: {outcome.text}")
+        code = supervisor.stop(outcome)
+    finally:
+        panel.stop(3.0)
+        say.to_terminal = True
+    if outcome.code != ExitCode.CLEAN:
+        _show_refusals(outcome, (watchdog, trader), say)
+    return code
+
+
+def _start_gateway(gateway: Child, say: _Announcer) -> int | None:
+    gateway.start()
+    address = wait_for_text(gateway, "listening on ", _GATEWAY_START_S)
+    if address is None:
+        say("the paper gateway did not start:")
+        for line in gateway.read_console().splitlines()[-15:]:
+            tell(f"  {line}")
+        return None
+    return int(address.rpartition(":")[2])
+
+
+def _show_refusals(outcome: Outcome, children: tuple[Child, ...], say: _Announcer) -> None:
+    say(outcome.text)
+    for child in children:
+        if child.exit_code not in (None, ExitCode.CLEAN, ExitCode.HALTED):
+            tell(f"  last lines of {child.name}:")
+            for line in child.read_console().splitlines()[-8:]:
+                tell(f"    {line}")
+
+
+def _describe_replay(paper: PaperOptions, symbols: tuple[str, ...]) -> str:
+    pace = "as fast as nothing is lost" if paper.speed == "max" else f"{paper.speed} market seconds a second"
+    source = (
+        f"bars of {paper.data}"
+        if paper.data
+        else "packaged daily prices (paths inside the day are simulated)"
+    )
+    return f"replaying {paper.sessions} sessions of {', '.join(symbols)}: {source}, {pace}"
+
+
+def _summarise(latest: Path) -> int:
+    """Print the summary in a process of its own: whatever goes wrong there, the run's exit code stands."""
+    done = subprocess.run(  # noqa: S603 - no shell, and the words are ours
+        [sys.executable, "-m", "scripts.summary", "--run", str(latest)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
