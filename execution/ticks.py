@@ -1,0 +1,41 @@
+"""Prices on the contract's price grid: the broker refuses any other (error 110)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
+
+from core.events import Side
+
+DEFAULT_TICK: Final = Decimal("0.01")
+
+
+class PriceGrid:
+    """Rounds prices to each symbol's minimum tick.
+
+    Parameters
+    ----------
+    min_ticks
+        From the contract details; a symbol that is missing trades in cents, as US stocks above one dollar do.
+    """
+
+    def __init__(self, min_ticks: Mapping[str, Decimal]) -> None:
+        for symbol, tick in min_ticks.items():
+            if not tick.is_finite() or tick <= 0:
+                raise ValueError(f"{symbol}: the minimum tick must be positive, not {tick}")
+        self._min_ticks = dict(min_ticks)
+
+    def limit(self, symbol: str, side: Side, price: float) -> Decimal:
+        """Round a limit price so that it is never worse for us: a buy down, a sell up."""
+        return self._round(symbol, price, up=side is Side.SELL)
+
+    def stop(self, symbol: str, side: Side, price: float) -> Decimal:
+        """Round a stop price so that it never triggers later: a sell stop up, a buy stop down."""
+        return self._round(symbol, price, up=side is Side.SELL)
+
+    def _round(self, symbol: str, price: float, *, up: bool) -> Decimal:
+        tick = self._min_ticks.get(symbol, DEFAULT_TICK)
+        # Twelve digits hide binary noise: 10.1 must not become 10.11 because its double is 10.0999999...
+        steps = (Decimal(f"{price:.12g}") / tick).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
+        return (steps * tick).quantize(tick)

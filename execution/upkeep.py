@@ -1,0 +1,214 @@
+"""What has to be looked after between decisions: stops that don't fit, open questions, cancels without an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from core.clock import Clock
+from core.errors import RetryLater
+from core.events import BrokerSnapshot, HaltLevel, Purpose
+from execution.broker_port import BrokerPort, JournalPort
+from execution.ib_executor import Bundle, IBExecutor, Outgoing
+from execution.order_factory import OrderFactory
+from execution.order_manager import OrderManager, Resolution
+from execution.order_state import OrderPhase, OrderState
+from execution.plans import Denial, TradingConditions
+from execution.protective_stops import (
+    AmendStop,
+    CancelOrder,
+    PlaceStop,
+    PositionKey,
+    StopAction,
+    Unprotected,
+    plan_protection,
+)
+
+ShutdownPolicy = Literal["keep_stops", "cancel_all", "keep_all"]
+SETTLE_S: Final = 0.5
+"""How long a mismatch must last before we act on it: the broker's own messages usually end it first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepReport:
+    """What the engine must hear of.
+
+    ``resolution.missing`` are executions to be booked as if they had just come; ``overdue`` are orders that the
+    broker owes an answer for longer than configured; ``unprotected`` are positions without any stop.
+    """
+
+    resolution: Resolution | None = None
+    overdue: tuple[OrderState, ...] = ()
+    unprotected: tuple[Unprotected, ...] = ()
+    actions: tuple[StopAction, ...] = ()
+    denials: tuple[Denial, ...] = ()
+
+
+class OrderUpkeep:
+    """Run by the engine loop on its timer; never blocks on the broker's answers.
+
+    Parameters
+    ----------
+    executor, session, journal, factory, clock
+        As the executor's own.
+    query_after_s
+        ``execution.pending_submit_query_s``: age at which an open question is put to the broker.
+    """
+
+    def __init__(
+        self,
+        *,
+        executor: IBExecutor,
+        session: BrokerPort,
+        journal: JournalPort,
+        factory: OrderFactory,
+        clock: Clock,
+        query_after_s: float,
+    ) -> None:
+        self._executor = executor
+        self._manager: OrderManager = executor.manager
+        self._session = session
+        self._journal = journal
+        self._factory = factory
+        self._clock = clock
+        self._query_after_s = query_after_s
+        self._query: Future[BrokerSnapshot] | None = None
+        self._last_query_ns: int | None = None
+        self._repeated_ns: dict[str, int] = {}
+        self._seen_ns: dict[StopAction, int] = {}
+        self._stood_down = False
+
+    def run(
+        self, positions: Mapping[PositionKey, Decimal], conditions: TradingConditions, created_ns: int
+    ) -> UpkeepReport:
+        """One round.
+
+        Parameters
+        ----------
+        positions
+            Booked, signed positions by strategy and symbol; those that are missing are flat.
+        conditions
+            As for orders; a locked symbol's stops are left alone, because its position is in doubt.
+        created_ns
+            Market time, stamped on new stops.
+        """
+        resolution = self._answer()
+        overdue = self._manager.overdue(self._query_after_s)
+        if not conditions.connected:
+            return UpkeepReport(resolution=resolution, overdue=overdue)
+        self._repeat_cancels(overdue)
+        self._ask(due=bool(overdue))
+        actions: tuple[StopAction, ...] = ()
+        denials: tuple[Denial, ...] = ()
+        may_act = (
+            conditions.reconciled and conditions.halt_level < HaltLevel.HALTED and self._executor.lane.is_open
+        )
+        if may_act and not self._stood_down:
+            actions = self._settled(positions, conditions)
+            denials = self._carry_out(actions, created_ns)
+        return UpkeepReport(
+            resolution=resolution,
+            overdue=overdue,
+            unprotected=tuple(action for action in actions if isinstance(action, Unprotected)),
+            actions=actions,
+            denials=denials,
+        )
+
+    def shut_down(self, policy: ShutdownPolicy) -> tuple[str, ...]:
+        """Begin a graceful stop; return the orders whose end was asked for.
+
+        ``keep_stops`` cancels entries and leaves what reduces risk: stops and exits. The engine goes on running
+        upkeep until nothing is cancelling, because a stop may have to follow its partly filled entry.
+        """
+        if policy == "keep_all":
+            return ()
+        if policy == "keep_stops":
+            return self._executor.cancel_all("shutdown", (Purpose.ENTRY,))
+        self._stood_down = True
+        return self._executor.cancel_all("shutdown")
+
+    # --- open questions -----------------------------------------------------------------------------------
+
+    def _ask(self, *, due: bool) -> None:
+        if self._query is not None or not (due or self._manager.query_due):
+            return
+        now_ns = self._clock.monotonic_ns()
+        if self._last_query_ns is not None and now_ns - self._last_query_ns < self._query_after_s * 1e9:
+            return
+        try:
+            self._query = self._session.request_snapshot()
+        except RetryLater:
+            return
+        self._last_query_ns = now_ns
+        self._manager.query_due = False
+
+    def _answer(self) -> Resolution | None:
+        if self._query is None or not self._query.done():
+            return None
+        query, self._query = self._query, None
+        if (
+            query.cancelled() or query.exception() is not None
+        ):  # no answer is UNKNOWN: ask again, conclude nothing
+            self._manager.query_due = True
+            return None
+        resolution = self._manager.resolve(query.result())
+        for stray in resolution.strays:
+            self._executor.cancel_stray(stray)
+        return resolution
+
+    def _repeat_cancels(self, overdue: tuple[OrderState, ...]) -> None:
+        now_ns, wait_ns = self._clock.monotonic_ns(), round(self._query_after_s * 1e9)
+        for state in overdue:
+            if (
+                state.phase is OrderPhase.INACTIVE
+            ):  # it isn't worked: end it rather than have it come back later
+                self._executor.cancel(state.order_ref, "inactive at the broker")
+            elif state.phase is OrderPhase.CANCELLING:
+                last_ns = self._repeated_ns.get(state.order_ref)
+                if last_ns is None or now_ns - last_ns >= wait_ns:
+                    self._repeated_ns[state.order_ref] = now_ns
+                    self._executor.repeat_cancel(state.order_id)
+
+    # --- stops --------------------------------------------------------------------------------------------
+
+    def _settled(
+        self, positions: Mapping[PositionKey, Decimal], conditions: TradingConditions
+    ) -> tuple[StopAction, ...]:
+        """Actions that have been called for during the last ``SETTLE_S`` without a change."""
+        planned = [
+            action
+            for action in plan_protection(positions, self._manager.book)
+            if self._symbol_of(action) not in conditions.locked_symbols
+        ]
+        now_ns = self._clock.monotonic_ns()
+        self._seen_ns = {action: self._seen_ns.get(action, now_ns) for action in planned}
+        return tuple(action for action in planned if now_ns - self._seen_ns[action] >= SETTLE_S * 1e9)
+
+    def _symbol_of(self, action: StopAction) -> str:
+        if isinstance(action, PlaceStop | Unprotected):
+            return action.symbol
+        state = self._manager.book.get(action.order_ref)
+        return "" if state is None else state.order.symbol
+
+    def _carry_out(self, actions: tuple[StopAction, ...], created_ns: int) -> tuple[Denial, ...]:
+        bundles: list[Bundle] = []
+        for action in actions:
+            if isinstance(action, CancelOrder):
+                self._executor.cancel(action.order_ref, action.reason)
+            elif isinstance(action, AmendStop):
+                state = self._manager.book.get(action.order_ref)
+                if state is not None:
+                    bundles.append((self._executor.amendment(state, action.quantity),))
+            elif isinstance(action, PlaceStop):
+                order = self._factory.stop(action, created_ns)
+                bundles.append((Outgoing(order, self._session.next_order_id()),))
+        if not bundles:
+            return ()
+        with self._journal.batch():
+            for bundle in bundles:
+                for outgoing in bundle:
+                    self._manager.intend(outgoing.order, outgoing.order_id)
+        return self._executor.send(bundles)[1]
