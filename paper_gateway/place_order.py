@@ -95,7 +95,7 @@ class PlaceOrder:
     currency: str
     raw: tuple[str, ...]
 
-    def ticket(self, client_id: int, symbol: str) -> OrderTicket:
+    def ticket(self, client_id: int, symbol: str, account: str) -> OrderTicket:
         """Build the ticket for the brokerage.
 
         Raises
@@ -127,7 +127,7 @@ class PlaceOrder:
             outside_rth=_flag(fields["outside_rth"]),
             what_if=_flag(fields["what_if"]),
             order_ref=fields["order_ref"],
-            account=fields["account"],
+            account=fields["account"] or account,
             raw=self.raw,
         )
 

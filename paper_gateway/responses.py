@@ -6,7 +6,7 @@ the version as an argument). ib_async 2.1 and ib_insync 0.9.86 read the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from paper_gateway.codec import UNSET_DOUBLE, Field, message
@@ -230,14 +230,16 @@ def profit_and_loss(request_id: int, daily: Decimal, unrealized: Decimal, realiz
     return message(94, request_id, daily, unrealized, realized)
 
 
-def profit_and_loss_single(request_id: int, view: PositionView | None, daily: Decimal) -> bytes:
-    """Build pnlSingle; a position that the account doesn't have reads zero."""
+def profit_and_loss_single(request_id: int, view: PositionView | None) -> bytes:
+    """Build pnlSingle; a position that the account doesn't have reads zero.
+
+    The daily figure is not kept by position and reads "unset", as TWS sends it when it can't be computed.
+    """
     if view is None:
-        return message(95, request_id, 0, 0, 0, 0, 0)
+        return message(95, request_id, 0, UNSET_DOUBLE, 0, 0, 0)
     # The official client reads the position as an integer here.
-    return message(
-        95, request_id, int(view.quantity), daily, view.unrealized_pnl, view.realized_pnl, view.market_value
-    )
+    pnl = (UNSET_DOUBLE, view.unrealized_pnl, view.realized_pnl)
+    return message(95, request_id, int(view.quantity), *pnl, view.market_value)
 
 
 # --- lists that are empty here ---------------------------------------------------------------------------
@@ -286,8 +288,3 @@ def scanner_parameters() -> bytes:
 def user_info(request_id: int) -> bytes:
     """Build userInfo: no white-branding id."""
     return message(107, request_id, "")
-
-
-def join(parts: Iterable[bytes]) -> bytes:
-    """Put messages together for one write."""
-    return b"".join(parts)

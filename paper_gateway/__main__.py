@@ -1,0 +1,153 @@
+"""Command line of the paper gateway: ``python -m paper_gateway --port 4002``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from core.errors import BackstopError
+from paper_gateway.assembly import Assembly, GatewayOptions, assemble
+from paper_gateway.status import write_status
+
+_STATUS_INTERVAL_S = 0.25
+_USAGE, _INTERNAL = 2, 1
+
+
+def _speed(text: str) -> float:
+    value = float("inf") if text == "max" else float(text.removesuffix("x"))
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _cash(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not value.is_finite() or not 0 < value <= Decimal("1e12"):
+        raise ValueError(text)
+    return value
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m paper_gateway",
+        description="An embedded IB Gateway: serves TWS API clients on loopback from replayed prices. Real daily "
+        "bars; the path inside a bar is simulated.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="loopback address to listen on (%(default)s)")
+    add("--port", type=int, default=4002, help="port, 0 for a free one (%(default)s)")
+    add("--symbols", nargs="+", metavar="SYMBOL", help="symbols to list (all that there are)")
+    add("--data", type=Path, metavar="FOLDER", help="CSV or Parquet bars instead of the packaged prices")
+    add(
+        "--start",
+        type=date.fromisoformat,
+        metavar="DATE",
+        help="first session, YYYY-MM-DD (the first there is)",
+    )
+    add("--sessions", type=_positive, metavar="N", help="freeze the market after N sessions (never)")
+    add("--speed", type=_speed, default=1.0, metavar="X", help="market seconds per second, or max (1)")
+    add("--seed", type=int, default=1, help="seed of the simulated paths and fills (%(default)s)")
+    add("--wait-for-client", action="store_true", help="start the clock when a client subscribes to bars")
+    add("--barrier", action="store_true", help="hold time at boundaries until clients asked for the time")
+    add(
+        "--bar-boundary",
+        type=_positive,
+        default=300,
+        metavar="S",
+        help="seconds between boundaries (%(default)s)",
+    )
+    add("--account", default="DU1234567", help="account id (%(default)s)")
+    add("--cash", type=_cash, default=Decimal(1_000_000), help="cash at the start (%(default)s)")
+    add("--account-type", choices=("margin", "cash"), default="margin", help="kind of account (%(default)s)")
+    add("--commission", choices=("tiered", "fixed"), default="tiered", help="IB's schedule (%(default)s)")
+    add("--master-client-id", type=int, metavar="ID", help="client that hears of all clients' orders (none)")
+    add(
+        "--max-messages-per-second",
+        type=int,
+        default=0,
+        metavar="N",
+        help="drop a client that sends more, as TWS does at 50 (no limit)",
+    )
+    add(
+        "--status-file",
+        type=Path,
+        metavar="FILE",
+        help="JSON file to keep up to date with the replay's state",
+    )
+    return parser
+
+
+def _options(arguments: argparse.Namespace) -> GatewayOptions:
+    given = vars(arguments) | {"symbols": tuple(arguments.symbols) if arguments.symbols else None}
+    given.pop("status_file")
+    return GatewayOptions(**given)
+
+
+async def _serve(assembly: Assembly, status_file: Path | None) -> None:
+    """Serve until a signal comes, or the replay fails."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    server, replay = assembly.server, assembly.replay
+    await server.start()
+
+    def report() -> None:
+        if status_file is not None:
+            write_status(status_file, server.port, replay.status(), server.hub)
+
+    report()
+    print(f"listening on {assembly.options.host}:{server.port}", flush=True)
+    task = asyncio.create_task(replay.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while not stopping.done():
+            await asyncio.wait({stopping}, timeout=_STATUS_INTERVAL_S)
+            report()
+            if task.done():
+                task.result()  # a replay that failed ends the gateway; one that is finished does not
+    finally:
+        task.cancel()
+        stopping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(task, stopping)
+        await server.stop()
+
+
+async def _main(options: GatewayOptions, status_file: Path | None) -> None:
+    await _serve(assemble(options), status_file)
+
+
+def main() -> int:
+    """Run the gateway; returns the exit code."""
+    arguments = make_parser().parse_args()
+    try:
+        asyncio.run(_main(_options(arguments), arguments.status_file))
+    except (BackstopError, ValueError) as problem:
+        print(f"paper_gateway: {problem}", file=sys.stderr)
+        return _USAGE
+    except OSError as problem:
+        print(f"paper_gateway: {problem}", file=sys.stderr)
+        return _INTERNAL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

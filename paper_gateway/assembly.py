@@ -1,0 +1,103 @@
+"""Puts the gateway together: prices, market, brokerage, hub, server, replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from data.packaged import load_packaged, packaged_calendar
+from paper_gateway.account import AccountType
+from paper_gateway.brokerage import Brokerage
+from paper_gateway.hub import Hub, HubSettings
+from paper_gateway.market import Market
+from paper_gateway.replay import Replay, ReplaySettings
+from paper_gateway.server import GatewayServer, ServerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """What the command line says; see ``python -m paper_gateway --help``."""
+
+    host: str = "127.0.0.1"
+    port: int = 4002
+    symbols: tuple[str, ...] | None = None
+    data: Path | None = None
+    start: date | None = None
+    sessions: int | None = None
+    speed: float = 1.0
+    seed: int = 1
+    wait_for_client: bool = False
+    barrier: bool = False
+    bar_boundary: int = 300
+    account: str = "DU1234567"
+    cash: Decimal = Decimal(1_000_000)
+    account_type: str = "margin"
+    commission: str = "tiered"
+    master_client_id: int | None = None
+    max_messages_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The parts of a gateway, connected."""
+
+    options: GatewayOptions
+    server: GatewayServer
+    replay: Replay
+
+
+def assemble(options: GatewayOptions) -> Assembly:
+    """Build a gateway that does not listen yet.
+
+    Raises
+    ------
+    DataError
+        When the prices can't be used.
+    ValueError
+        When an option is out of its range.
+    """
+    tables = load_packaged(options.symbols)
+    market = Market(tables, packaged_calendar(), seed=options.seed)
+    brokerage = Brokerage(
+        market,
+        account_id=options.account,
+        cash=options.cash,
+        commission=options.commission,
+        account_type=AccountType(options.account_type),
+        seed=options.seed,
+    )
+    hub = Hub(
+        market,
+        brokerage,
+        HubSettings(
+            account=options.account,
+            master_client_id=options.master_client_id,
+            max_messages_per_second=options.max_messages_per_second,
+        ),
+    )
+    server = GatewayServer(
+        hub,
+        ServerSettings(
+            host=options.host,
+            port=options.port,
+            boundary_s=options.bar_boundary,
+            wait_at_boundary=options.barrier,
+        ),
+    )
+    replay = Replay(
+        market,
+        brokerage,
+        ReplaySettings(
+            start=options.start,
+            sessions=options.sessions,
+            speed=options.speed,
+            wait_for_client=options.wait_for_client,
+            # Also without --barrier: back-pressure is settled there.
+            barrier_s=options.bar_boundary,
+        ),
+        server,
+    )
+    hub.on_bars_wanted = replay.release
+    return Assembly(options=options, server=server, replay=replay)
