@@ -36,7 +36,7 @@ class KillLimits:
     settle_ns
         Two looks at the account must agree this far apart.
     reread_ns
-        Pause before a question is put again while the answer is not yet the wanted one.
+        First pause before a question is put again while the answer is not yet the wanted one; it doubles.
     recancel_ns
         A global cancel is repeated when orders are still open after this long.
     cancel_patience_ns
@@ -48,7 +48,7 @@ class KillLimits:
     """
 
     settle_ns: int = 50_000_000
-    reread_ns: int = 20_000_000
+    reread_ns: int = 10_000_000
     recancel_ns: int = 500_000_000
     cancel_patience_ns: int = 10_000_000_000
     close_patience_ns: int = 10_000_000_000

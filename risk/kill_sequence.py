@@ -112,6 +112,7 @@ class KillSequence:
     _read_id: int = 0
     _waiting: bool = False
     _ask_at_ns: int = 0
+    _rereads: int = 0
     # cancelling
     _cancelled_at_ns: int = 0
     _open_since_ns: int | None = None
@@ -182,6 +183,7 @@ class KillSequence:
         self._stuck = ()
         self._open_since_ns = None
         self._waiting = False
+        self._rereads = 0
 
     def _begin_round(self, at_ns: int, *, cancel: bool) -> tuple[KillAction, ...]:
         """Go (back) to CANCELLING and ask for open orders."""
@@ -198,6 +200,12 @@ class KillSequence:
         if self.phase is Phase.READING:
             return (ReadPositions(read_id=self._read_id),)
         return (ReadOpenOrders(read_id=self._read_id),)
+
+    def _ask_again(self, at_ns: int) -> tuple[KillAction, ...]:
+        """Repeat the question after a pause that grows: questions share the broker's message limit with orders."""
+        pause = min(self.limits.reread_ns * 2 ** min(self._rereads, 10), self.limits.recancel_ns)
+        self._rereads += 1
+        return self._ask_later(at_ns, pause)
 
     def _ask_later(self, at_ns: int, pause_ns: int) -> tuple[KillAction, ...]:
         self._waiting = False
@@ -239,7 +247,7 @@ class KillSequence:
             return ()
         self._waiting = False
         if event.orders is None:
-            return self._ask_later(event.at_ns, self.limits.reread_ns)
+            return self._ask_again(event.at_ns)
         if self.phase is Phase.CLOSING:
             return self._while_closing(event.orders, event.at_ns)
         return self._while_cancelling(event.orders, event.at_ns)
@@ -252,7 +260,7 @@ class KillSequence:
         if self.orders_gone_ns is None:
             self.orders_gone_ns = at_ns
         if self.fence is None:
-            return self._ask_later(at_ns, self.limits.reread_ns)
+            return self._ask_again(at_ns)
         self.phase = Phase.READING
         return self._ask()
 
@@ -277,7 +285,7 @@ class KillSequence:
         again: tuple[KillAction, ...] = ()
         if at_ns - self._cancelled_at_ns > self.limits.recancel_ns:
             again = self._cancel(at_ns)
-        return (*again, *self._ask_later(at_ns, self.limits.reread_ns))
+        return (*again, *self._ask_again(at_ns))
 
     # --- positions ---------------------------------------------------------------------------------------
 
@@ -288,7 +296,7 @@ class KillSequence:
         if event.positions is None:
             self._first_look = None
             self.phase = Phase.CANCELLING
-            return self._ask_later(event.at_ns, self.limits.reread_ns)
+            return self._ask_again(event.at_ns)
         held = {symbol: quantity for symbol, quantity in event.positions.items() if quantity}
         if held != self._first_look:
             self._first_look = held

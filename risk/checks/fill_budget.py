@@ -14,7 +14,11 @@ def check_fill_budget(month: str, fills: int, settings: FillBudgetCheck) -> Verd
     reason = HaltReason.FILL_BUDGET
     if not settings.enabled:
         return Verdict(name=_NAME, status=CheckStatus.DISABLED, reason=reason)
-    figures: dict[str, str | int | float] = {"month": month, "fills": fills, "limit": settings.max_fills_per_month}
+    figures: dict[str, str | int | float] = {
+        "month": month,
+        "fills": fills,
+        "limit": settings.max_fills_per_month,
+    }
     if fills <= settings.max_fills_per_month:
         return Verdict(name=_NAME, status=CheckStatus.OK, reason=reason, figures=figures)
     detail = f"{fills} fills in {month}, {settings.max_fills_per_month} allowed"
