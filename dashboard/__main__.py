@@ -6,7 +6,6 @@ It is a process of its own so that a terminal that stops (Ctrl-S, a lost connect
 from __future__ import annotations
 
 import argparse
-import math
 import signal
 import sys
 import time
@@ -73,7 +72,6 @@ def _show_lines(options: argparse.Namespace, tails: list[ConsoleTail]) -> None:
 
 def _show_panel(options: argparse.Namespace, tails: list[ConsoleTail]) -> None:
     messages: deque[str] = deque(maxlen=8)
-    first_nlv = math.nan
     run_id = options.run_id or ""
     with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
         stopping = False
@@ -81,10 +79,7 @@ def _show_panel(options: argparse.Namespace, tails: list[ConsoleTail]) -> None:
             stopping = signal.sigtimedwait(_STOPS, _REFRESH_S) is not None
             for tail in tails:
                 messages.extend(f"{tail.name:<12} {line}" for line in tail.read_lines())
-            view = _look(options)
-            if math.isnan(first_nlv) and view.main is not None:
-                first_nlv = view.main.nlv
-            live.update(render(view, messages, first_nlv=first_nlv, run_id=run_id), refresh=True)
+            live.update(render(_look(options), messages, run_id=run_id), refresh=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dashboard.view import SystemView, format_market_time, format_money
 _FRESH_S, _LATE_S = 1.0, 3.0
 
 
-def render(view: SystemView, messages: Sequence[str], *, first_nlv: float, run_id: str) -> RenderableType:
+def render(view: SystemView, messages: Sequence[str], *, run_id: str) -> RenderableType:
     """Draw the panel.
 
     Parameters
@@ -24,15 +24,13 @@ def render(view: SystemView, messages: Sequence[str], *, first_nlv: float, run_i
         The moment to show.
     messages
         The newest lines of the processes, oldest first.
-    first_nlv
-        First NLV that the panel saw, for the profit since the start; NaN before it is known.
     run_id
         Shown in the title.
     """
     columns = Table.grid(expand=True, padding=(0, 3))
     columns.add_column(ratio=2)
     columns.add_column(ratio=3)
-    columns.add_row(_account(view, first_nlv), _processes(view))
+    columns.add_row(_account(view), _processes(view))
     columns.add_row(_positions(view), _checks(view))
     body = Group(_headline(view), Text(), columns, Text(), _messages(messages))
     return Panel(body, title=f"Backstop {run_id}", border_style=_border(view), padding=(0, 1))
@@ -56,7 +54,7 @@ def _headline(view: SystemView) -> Text:
     return text
 
 
-def _account(view: SystemView, first_nlv: float) -> Table:
+def _account(view: SystemView) -> Table:
     main = view.main
     grid = _grid()
     if main is None:
@@ -64,12 +62,11 @@ def _account(view: SystemView, first_nlv: float) -> Table:
         return grid
     grid.add_row("account", main.account or "–")
     grid.add_row("NLV", format_money(main.nlv))
-    grid.add_row("P&L today", _signed(main.pnl_day))
-    grid.add_row("P&L this run", _signed(main.nlv - first_nlv))
+    grid.add_row("P&L this run", _signed(main.pnl))
     grid.add_row("drawdown", "–" if math.isnan(main.drawdown) else f"{main.drawdown:.2%}")
     grid.add_row("commission", format_money(main.commission))
     grid.add_row("orders", f"{main.working_orders} working, {main.orders_sent} sent, {main.fills} fills")
-    grid.add_row("signals", f"{main.signals}, {main.denials} denials")
+    grid.add_row("signals", f"{main.signals}, {main.denials} denials, {main.breaks} breaks")
     return grid
 
 
@@ -113,7 +110,7 @@ def _checks(view: SystemView) -> Table:
             text.append(name, "green")
         else:
             text.append(f"{name} {status}", "red" if status == "breach" else "yellow")
-    grid.add_row("checks", text if text else "–")
+    grid.add_row("checks", text or "–")
     return grid
 
 

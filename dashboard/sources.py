@@ -18,7 +18,7 @@ _MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MainView:
-    """Main's heartbeat. Money in account currency; ``drawdown`` a positive fraction; NaN when not known."""
+    """Main's heartbeat. Money in account currency, ``pnl`` of this run; ``drawdown`` a positive fraction; NaN: not known."""
 
     run_id: str
     pid: int
@@ -31,7 +31,7 @@ class MainView:
     account: str
     nlv: float
     cash: float
-    pnl_day: float
+    pnl: float
     drawdown: float
     positions: Mapping[str, str] = field(default_factory=dict)
     working_orders: int = 0
@@ -39,6 +39,7 @@ class MainView:
     fills: int = 0
     signals: int = 0
     denials: int = 0
+    breaks: int = 0
     commission: float = math.nan
     queue_depth: int = 0
 
@@ -112,14 +113,15 @@ def read_main(logs: Path) -> MainView | None:
         account=_text(body, "account"),
         nlv=_number(body, "nlv"),
         cash=_number(body, "cash"),
-        pnl_day=_number(body, "pnl_day"),
+        pnl=_number(body, "pnl_run"),
         drawdown=_number(body, "drawdown"),
         positions=_table(body, "positions"),
         working_orders=_whole(body, "working_orders"),
         orders_sent=_whole(body, "orders_sent"),
         fills=_whole(body, "fills"),
         signals=_whole(body, "signals"),
-        denials=_whole(body, "denials"),
+        denials=sum(int(count) for count in _table(body, "denials").values() if count.isdigit()),
+        breaks=_whole(body, "breaks"),
         commission=_number(body, "commission"),
         queue_depth=_whole(body, "queue_depth"),
     )

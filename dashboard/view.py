@@ -77,7 +77,7 @@ def describe(view: SystemView) -> str:
     if main is not None:
         parts += [
             f"NLV {format_money(main.nlv)}",
-            f"P&L today {format_money(main.pnl_day, signed=True)}",
+            f"P&L {format_money(main.pnl, signed=True)}",
             f"{len(main.positions)} positions",
             f"{main.working_orders} working",
             f"{main.orders_sent} orders",

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.config_loader import LoadedSettings
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder, FlagKind
-from core.locks import LockOwner, process_start_ticks, read_owner
+from core.locks import LockOwner, read_owner
 from dashboard.sources import read_main, read_watchdog
 from scripts.launch import Run
 from scripts.options import Options
@@ -23,7 +23,7 @@ _STOP_S = 240.0  # a kill in progress is waited for
 
 def latest_run_file(loaded: LoadedSettings) -> Path:
     """File that names the run started last."""
-    return loaded.root / loaded.settings.paths.control / "latest_run.json"
+    return loaded.folders.control / "latest_run.json"
 
 
 def describe_run(run: Run) -> dict[str, str | int | bool]:
@@ -54,16 +54,13 @@ def describe_standing_flag(flags: FlagFolder) -> str | None:
 def running_owner(path: Path) -> LockOwner | None:
     """Owner of a lock file if that very process still lives (a reused process id does not count)."""
     owner = read_owner(path)
-    if owner is None or process_start_ticks(owner.pid) != owner.start_ticks:
-        return None
-    return owner
+    return owner if owner is not None and owner.is_running() else None
 
 
 def show_status(loaded: LoadedSettings) -> int:
     """Print what runs and which flags stand. Exit code 0: trading is possible or under way; 3: a flag stands."""
-    paths, root = loaded.settings.paths, loaded.root
-    control, logs = root / paths.control, root / paths.logs
-    owner = running_owner(control / "system.lock")
+    logs = loaded.folders.logs
+    owner = running_owner(loaded.folders.control / "system.lock")
     print(f"system     {f'running, run {owner.run_id}, pid {owner.pid}' if owner else 'not running'}")
     now_ns = time.monotonic_ns()
     main, watchdog = read_main(logs), read_watchdog(logs)
@@ -76,7 +73,7 @@ def show_status(loaded: LoadedSettings) -> int:
         print(
             f"watchdog   {watchdog.state}, heartbeat {watchdog.age_s(now_ns):.1f} s old, {lease}, run {watchdog.run_id}"
         )
-    flag = describe_standing_flag(FlagFolder(root / paths.flags))
+    flag = describe_standing_flag(FlagFolder(loaded.folders.flags))
     print(f"flags      {flag or 'none'}")
     if flag is not None:
         print(HOW_TO_REARM)
@@ -86,7 +83,7 @@ def show_status(loaded: LoadedSettings) -> int:
 
 def stop_running(loaded: LoadedSettings) -> int:
     """Ask the running supervisor to stop gracefully and wait until it has."""
-    lock = loaded.root / loaded.settings.paths.control / "system.lock"
+    lock = loaded.folders.control / "system.lock"
     owner = running_owner(lock)
     if owner is None:
         print("Backstop does not run here.")
@@ -115,7 +112,7 @@ def stop_running(loaded: LoadedSettings) -> int:
 
 def rearm(loaded: LoadedSettings, options: Options, code_folder: Path) -> int:
     """Let the watchdog's own command re-arm: it writes the journal record and archives the flags."""
-    owner = running_owner(loaded.root / loaded.settings.paths.control / "system.lock")
+    owner = running_owner(loaded.folders.control / "system.lock")
     if owner is not None:
         print(
             f"Refused: Backstop runs (pid {owner.pid}). Stop it first: ./run_system.sh --stop",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import sys
 import time
@@ -10,8 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config_loader import LoadedSettings
+from core.config_schema import Settings
+from core.identity import IPC_KEY_VARIABLE, RUN_ID_VARIABLE, new_run_id
 from scripts.child import Child
 from scripts.options import PaperOptions
+
+PACKAGED_START = dt.date(2012, 10, 1)
+"""First session of a replay of the packaged prices, unless another is asked for: all five symbols trade by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,25 +45,20 @@ class Run:
         return self.logs / f"{name}.console.log"
 
 
-def new_run_id() -> str:
-    """Eight hex digits of the second (so that ids sort by time, and no order reference is ever used twice) and a random tail."""
-    return f"{int(time.time()):08x}-{secrets.token_hex(3)}"
-
-
 def plan_run(loaded: LoadedSettings, config: Path, *, paper: bool) -> Run:
     """Choose the run id and the folders, and make those that are missing."""
-    paths, root, run_id = loaded.settings.paths, loaded.root, new_run_id()
+    folders, run_id = loaded.folders, new_run_id()
     # A fresh paper account has a fresh book; that of a broker's account goes on from run to run.
-    state = Path("state", "paper", run_id) if paper else Path(paths.state)
+    state = loaded.root / "state" / "paper" / run_id if paper else folders.state
     run = Run(
         run_id=run_id,
-        root=root,
+        root=loaded.root,
         config=config,
-        state=root / state,
-        control=root / paths.control,
-        logs=root / paths.logs,
-        flags=root / paths.flags,
-        results=root / paths.results,
+        state=state,
+        control=folders.control,
+        logs=folders.logs,
+        flags=folders.flags,
+        results=folders.results,
         is_paper=paper,
         started_ns=time.time_ns(),
     )
@@ -84,8 +85,8 @@ def build_environment(
         Symbols to trade instead of the configured ones; empty keeps those.
     """
     environment = dict(base)
-    environment["BACKSTOP_RUN_ID"] = run.run_id
-    environment.setdefault("BACKSTOP_IPC_KEY", secrets.token_hex(32))
+    environment[RUN_ID_VARIABLE] = run.run_id
+    environment.setdefault(IPC_KEY_VARIABLE, secrets.token_hex(32))
     environment["PYTHONUNBUFFERED"] = "1"
     if port is not None:
         environment |= {
@@ -106,7 +107,7 @@ def paper_account(run_id: str) -> str:
 
 
 def build_gateway(
-    run: Run, paper: PaperOptions, symbols: tuple[str, ...], bar_size_s: int, base: Mapping[str, str]
+    run: Run, paper: PaperOptions, settings: Settings, symbols: tuple[str, ...], base: Mapping[str, str]
 ) -> Child:
     """Describe the embedded paper gateway."""
     arguments = [
@@ -116,12 +117,15 @@ def build_gateway(
         "--sessions", str(paper.sessions),
         "--speed", paper.speed,
         "--account", paper_account(run.run_id),
-        "--bar-boundary", str(bar_size_s),
+        "--account-type", settings.caps.account_type,
+        "--bar-boundary", str(settings.bars.size_s),
         "--status-file", str(run.gateway_status),
         "--barrier",
         "--wait-for-client",
     ]  # fmt: skip
-    optional = {"--start": paper.start, "--data": paper.data, "--seed": paper.seed, "--cash": paper.cash}
+    # The packaged prices begin years before the youngest of the symbols does.
+    start = paper.start or (None if paper.data else PACKAGED_START)
+    optional = {"--start": start, "--data": paper.data, "--seed": paper.seed, "--cash": paper.cash}
     for option, value in optional.items():
         if value is not None:
             arguments += [option, str(value)]

@@ -80,23 +80,21 @@ def _perform(loaded: LoadedSettings, options: Options) -> int:
 
 
 def _run(loaded: LoadedSettings, options: Options) -> int:
-    flags = FlagFolder(loaded.root / loaded.settings.paths.flags)
-    control_folder = loaded.root / loaded.settings.paths.control
-    control_folder.mkdir(parents=True, exist_ok=True)
     try:
-        with InstanceLock(control_folder / "system.lock"):
-            flag_text = control.describe_standing_flag(flags)
+        with InstanceLock(loaded.folders.control / "system.lock") as lock:
+            flag_text = control.describe_standing_flag(FlagFolder(loaded.folders.flags))
             if flag_text is not None:
                 print(f"Refused to start: {flag_text}\n{control.HOW_TO_REARM}", file=sys.stderr)
                 return ExitCode.REFUSED_KILL_FLAG
-            return _run_locked(loaded, options)
+            return _run_locked(loaded, options, lock)
     except AlreadyRunning as error:
         print(f"Refused to start: Backstop already runs here: {error}", file=sys.stderr)
         return ExitCode.ALREADY_RUNNING
 
 
-def _run_locked(loaded: LoadedSettings, options: Options) -> int:
+def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) -> int:
     run = launch.plan_run(loaded, options.config, paper=options.paper is not None)
+    lock.describe(run_id=run.run_id)
     say = _Announcer(run.logs / "system.console.log")
     latest = control.latest_run_file(loaded)
     write_atomic(latest, json.dumps(control.describe_run(run)).encode())
@@ -122,10 +120,11 @@ def _supervise(
 ) -> int:
     """Start everything, watch, stop everything. ``children`` grows by what was started, in this order."""
     settings = loaded.settings
-    gateway, port, symbols = None, None, ()
+    gateway: Child | None = None
+    port: int | None = None
     if options.paper is not None:
         symbols = options.paper.symbols or settings.universe.symbols
-        gateway = launch.build_gateway(run, options.paper, symbols, settings.bars.size_s, os.environ)
+        gateway = launch.build_gateway(run, options.paper, settings, symbols, os.environ)
         children.append(gateway)
         port = _start_gateway(gateway, say)
         if port is None:
