@@ -12,7 +12,7 @@ from typing import Protocol
 from core.clock import Clock
 from core.config_schema import BarSettings
 from core.events import Bar, FeedChanged, FeedStatus, Quote, RealtimeBar
-from data.bar_assembler import BarAssembler, MarketRow
+from data.bar_assembler import BarAssembler, BarRow
 from data.bar_builder import BarBuilder
 from data.bar_grid import FEED_STEP_NS, BarGrid, SessionHours
 
@@ -84,7 +84,7 @@ class IBFeed:
 
     # --- events -------------------------------------------------------------------------------------------
 
-    def on_realtime_bar(self, bar: RealtimeBar) -> tuple[MarketRow, ...]:
+    def on_realtime_bar(self, bar: RealtimeBar) -> tuple[BarRow, ...]:
         """Take a five-second bar; return the rows that it completed, oldest first."""
         feed = self._feeds.get(bar.symbol)
         if feed is None:
@@ -109,14 +109,14 @@ class IBFeed:
             if change.symbol in {None, symbol}:
                 self._set_status(symbol, feed, change.status, change.detail)
 
-    def poll(self) -> tuple[MarketRow, ...]:
+    def poll(self) -> tuple[BarRow, ...]:
         """Return the rows whose grace is over; call it on the engine's timer. Notices stale symbols too."""
         now_ns = self._clock.monotonic_ns()
         self._look_for_stale(now_ns)
         due_ns = self._assembler.due(now_ns)
         if due_ns is None:
             return ()
-        rows: tuple[MarketRow, ...] = ()
+        rows: tuple[BarRow, ...] = ()
         for feed in self._feeds.values():
             rows += self._assemble(feed.builder.close_through(due_ns), now_ns)
         return rows + self._numbered(self._assembler.release(due_ns))
@@ -154,13 +154,13 @@ class IBFeed:
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _assemble(self, bars: tuple[Bar, ...], now_ns: int) -> tuple[MarketRow, ...]:
-        rows: tuple[MarketRow, ...] = ()
+    def _assemble(self, bars: tuple[Bar, ...], now_ns: int) -> tuple[BarRow, ...]:
+        rows: tuple[BarRow, ...] = ()
         for bar in bars:
             rows += self._numbered(self._assembler.add(bar, now_ns))
         return rows
 
-    def _numbered(self, rows: tuple[MarketRow, ...]) -> tuple[MarketRow, ...]:
+    def _numbered(self, rows: tuple[BarRow, ...]) -> tuple[BarRow, ...]:
         numbered = []
         for row in rows:
             missed = 0
