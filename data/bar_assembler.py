@@ -12,7 +12,7 @@ _MISSES_UNTIL_SILENT: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BarRow:
+class MarketRow:
     """The bars of one bar end. ``missing`` symbols had none in time; ``rows_missed`` before it nobody had any."""
 
     end_ns: int
@@ -66,7 +66,7 @@ class BarAssembler:
         """End of the oldest row that still waits."""
         return min(self._open, default=None)
 
-    def add(self, bar: Bar, monotonic_ns: int) -> tuple[BarRow, ...]:
+    def add(self, bar: Bar, monotonic_ns: int) -> tuple[MarketRow, ...]:
         """Take a bar; return the rows that it finished, oldest first."""
         if bar.symbol not in self._misses or bar.end_ns <= self.last_end_ns:
             self.late += 1
@@ -79,6 +79,8 @@ class BarAssembler:
 
     def due(self, monotonic_ns: int) -> int | None:
         """End of the newest row whose grace is over; None when none is."""
+        if not self._open:
+            return None
         expired = [
             end_ns
             for end_ns, row in self._open.items()
@@ -90,14 +92,14 @@ class BarAssembler:
         """Begin after a row that came from history: bars up to its end are late."""
         self.last_end_ns = max(self.last_end_ns, end_ns)
 
-    def release(self, through_ns: int) -> tuple[BarRow, ...]:
+    def release(self, through_ns: int) -> tuple[MarketRow, ...]:
         """Let every row up to this end leave as it is."""
         return self._leave(through_ns=through_ns)
 
     def _is_full(self, row: _OpenRow) -> bool:
         return all(s in row.bars for s in self._symbols if self._misses[s] < _MISSES_UNTIL_SILENT)
 
-    def _leave(self, *, through_ns: int) -> tuple[BarRow, ...]:
+    def _leave(self, *, through_ns: int) -> tuple[MarketRow, ...]:
         rows = []
         for end_ns in sorted(end for end in self._open if end <= through_ns):
             bars = self._open.pop(end_ns).bars
@@ -105,7 +107,9 @@ class BarAssembler:
             for symbol in self._symbols:
                 self._misses[symbol] = 0 if symbol in bars else self._misses[symbol] + 1
             rows.append(
-                BarRow(end_ns=end_ns, bars={s: bars[s] for s in self._symbols if s in bars}, missing=missing)
+                MarketRow(
+                    end_ns=end_ns, bars={s: bars[s] for s in self._symbols if s in bars}, missing=missing
+                )
             )
             self.last_end_ns = end_ns
         return tuple(rows)

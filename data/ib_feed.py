@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.clock import Clock
 from core.config_schema import BarSettings
 from core.events import Bar, FeedChanged, FeedStatus, Quote, RealtimeBar
-from data.bar_assembler import BarAssembler, BarRow
+from data.bar_assembler import BarAssembler, MarketRow
 from data.bar_builder import BarBuilder
 from data.bar_grid import FEED_STEP_NS, BarGrid, SessionHours
+
+
+_LOOK_NS: Final = 250_000_000
 
 
 class FeedPort(Protocol):
@@ -71,6 +74,7 @@ class IBFeed:
         self._assembler = BarAssembler(self._feeds, settings.assemble_grace_s)
         self._changes: list[FeedChanged] = []
         self._row_end_ns = 0
+        self._next_look_ns = 0
         self.market_ns = 0
         """Market time: the end of the newest bar of any symbol."""
 
@@ -84,7 +88,7 @@ class IBFeed:
 
     # --- events -------------------------------------------------------------------------------------------
 
-    def on_realtime_bar(self, bar: RealtimeBar) -> tuple[BarRow, ...]:
+    def on_realtime_bar(self, bar: RealtimeBar) -> tuple[MarketRow, ...]:
         """Take a five-second bar; return the rows that it completed, oldest first."""
         feed = self._feeds.get(bar.symbol)
         if feed is None:
@@ -109,14 +113,28 @@ class IBFeed:
             if change.symbol in {None, symbol}:
                 self._set_status(symbol, feed, change.status, change.detail)
 
-    def poll(self) -> tuple[BarRow, ...]:
-        """Return the rows whose grace is over; call it on the engine's timer. Notices stale symbols too."""
+    def on_reconnected(self, *, data_lost: bool) -> None:
+        """Take a new connection: what was subscribed is being renewed, and nothing is live before it speaks.
+
+        Parameters
+        ----------
+        data_lost
+            Whether subscriptions were lost; when they were kept, data may simply go on.
+        """
+        if data_lost:
+            for symbol, feed in self._feeds.items():
+                self._set_status(symbol, feed, FeedStatus.STALE, "the subscription is being renewed")
+
+    def poll(self) -> tuple[MarketRow, ...]:
+        """Return the rows whose grace is over, and notice stale symbols. Cheap enough to be called on every turn."""
         now_ns = self._clock.monotonic_ns()
-        self._look_for_stale(now_ns)
+        if now_ns >= self._next_look_ns:
+            self._next_look_ns = now_ns + _LOOK_NS
+            self._look_for_stale(now_ns)
         due_ns = self._assembler.due(now_ns)
         if due_ns is None:
             return ()
-        rows: tuple[BarRow, ...] = ()
+        rows: tuple[MarketRow, ...] = ()
         for feed in self._feeds.values():
             rows += self._assemble(feed.builder.close_through(due_ns), now_ns)
         return rows + self._numbered(self._assembler.release(due_ns))
@@ -128,7 +146,6 @@ class IBFeed:
 
     # --- questions ----------------------------------------------------------------------------------------
 
-    @property
     def stale_symbols(self) -> frozenset[str]:
         """Symbols whose data must not be acted on."""
         return frozenset(s for s, feed in self._feeds.items() if feed.status is not FeedStatus.LIVE)
@@ -154,13 +171,13 @@ class IBFeed:
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _assemble(self, bars: tuple[Bar, ...], now_ns: int) -> tuple[BarRow, ...]:
-        rows: tuple[BarRow, ...] = ()
+    def _assemble(self, bars: tuple[Bar, ...], now_ns: int) -> tuple[MarketRow, ...]:
+        rows: tuple[MarketRow, ...] = ()
         for bar in bars:
             rows += self._numbered(self._assembler.add(bar, now_ns))
         return rows
 
-    def _numbered(self, rows: tuple[BarRow, ...]) -> tuple[BarRow, ...]:
+    def _numbered(self, rows: tuple[MarketRow, ...]) -> tuple[MarketRow, ...]:
         numbered = []
         for row in rows:
             missed = 0

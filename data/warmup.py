@@ -16,7 +16,7 @@ from core.config_schema import BarSettings
 from core.errors import BackstopError
 from core.events import Bar, Unknown
 from core.ib_wrapper.types import ContractInfo
-from data.bar_assembler import BarRow
+from data.bar_assembler import MarketRow
 from data.bar_grid import NS_PER_S
 
 _SESSION_S: Final = 23_400
@@ -49,7 +49,7 @@ class HistoryPort(Protocol):
 class Warmup:
     """Past rows, oldest first, and what could not be had (one sentence each)."""
 
-    rows: tuple[BarRow, ...] = ()
+    rows: tuple[MarketRow, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -121,14 +121,14 @@ def load_contracts(session: HistoryPort, symbols: Sequence[str], *, timeout_s: f
     return Contracts(min_ticks={s: info.min_tick for s, info in answers.items()}, problems=problems)
 
 
-def rows_of(bars: Mapping[str, Sequence[Bar]]) -> tuple[BarRow, ...]:
+def rows_of(bars: Mapping[str, Sequence[Bar]]) -> tuple[MarketRow, ...]:
     """Rows of the bars of several symbols, by their ends; a symbol without a bar is missing from that row."""
     by_end: dict[int, dict[str, Bar]] = {}
     for symbol in sorted(bars):
         for bar in bars[symbol]:
             by_end.setdefault(bar.end_ns, {})[symbol] = bar
     return tuple(
-        BarRow(end_ns=end_ns, bars=row, missing=tuple(s for s in sorted(bars) if s not in row))
+        MarketRow(end_ns=end_ns, bars=row, missing=tuple(s for s in sorted(bars) if s not in row))
         for end_ns, row in sorted(by_end.items())
     )
 

@@ -213,8 +213,12 @@ class OrderManager:
         return tuple(
             state
             for state in self.book.pending()
-            if (state.phase in _UNSETTLED or state.unbooked) and self._touched_ns(state.order_ref) <= limit
+            if (state.phase in _UNSETTLED or state.unbooked) and self._age_from_ns(state.order_ref) <= limit
         )
+
+    def touched_ns(self, order_ref: str) -> int | None:
+        """Monotonic time of this process's last record of an order; None when it only folded it."""
+        return self._touched.get(order_ref)
 
     def pending_exposure(self, strategy: str, symbol: str) -> Decimal:
         """Signed quantity that entries and exits may still add to a position (protective stops left out)."""
@@ -255,7 +259,7 @@ class OrderManager:
                 if not state.unbooked:
                     self._absences.pop(ref, None)
                 continue
-            if self._touched_ns(ref) >= requested_ns:
+            if self._age_from_ns(ref) >= requested_ns:
                 continue
             self._absences[ref] = self._absences.get(ref, 0) + 1
             if self._absences[ref] < _SNAPSHOTS_TO_BE_SURE:
@@ -332,7 +336,7 @@ class OrderManager:
             self._touched[order_ref] = self._clock.monotonic_ns()
             self._absences.pop(order_ref, None)
 
-    def _touched_ns(self, order_ref: str) -> int:
+    def _age_from_ns(self, order_ref: str) -> int:
         # Orders that were folded from the journal count as touched when this process began.
         return self._touched.get(order_ref, self._born_ns)
 
