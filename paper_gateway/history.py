@@ -1,4 +1,4 @@
-"""Historical bars: TWS's durations and bar sizes over recorded sessions."""
+"""Historical bars: TWS's durations over recorded sessions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from paper_gateway.tape import STEP_NS, Tape, TapeStore
 from paper_gateway.types import BarView
 
 _DURATION = re.compile(r"\s*(\d{1,6})\s*([SDWMY])\s*", re.IGNORECASE)
-_BAR_SIZE = re.compile(r"\s*(\d{1,2})\s*([a-z]+)\s*", re.IGNORECASE)
-_SECONDS = {"sec": 1, "min": 60, "hour": 3600}
+
+DAY_S = 86_400
+WEEK_S = 7 * DAY_S
+MONTH_S = 30 * DAY_S
+
 _INTRADAY_SIZES = frozenset(
     {5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 28_800}
 )
@@ -36,14 +39,6 @@ class Duration:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class BarSize:
-    """``seconds`` for an intraday bar, else 0 and ``period``: day, week or month."""
-
-    seconds: int
-    period: str
-
-
 def parse_duration(text: str) -> Duration:
     """Read a duration such as "2 D".
 
@@ -56,26 +51,6 @@ def parse_duration(text: str) -> Duration:
     if match is None or int(match[1]) == 0:
         raise HistoryRefused(f"Invalid duration {text!r}: expected a number and S, D, W, M or Y")
     return Duration(int(match[1]), match[2].upper())
-
-
-def parse_bar_size(text: str) -> BarSize:
-    """Read a bar size such as "5 mins" or "1 day".
-
-    Raises
-    ------
-    HistoryRefused
-        When TWS has no such size, or it is shorter than the replay's five seconds.
-    """
-    match = _BAR_SIZE.fullmatch(text)
-    if match is not None:
-        count, unit = int(match[1]), match[2].lower().removesuffix("s")
-        period = {"w": "week", "m": "month", "d": "day"}.get(unit, unit)
-        if count == 1 and period in {"day", "week", "month"}:
-            return BarSize(0, period)
-        seconds = count * _SECONDS.get(unit, 0)
-        if seconds in _INTRADAY_SIZES:
-            return BarSize(seconds, "")
-    raise HistoryRefused(f"Invalid bar size {text!r}: expected 5 secs to 8 hours, 1 day, 1 week or 1 month")
 
 
 class History:
@@ -93,7 +68,7 @@ class History:
         self._tapes = tapes
 
     def bars(
-        self, symbol: str, *, until_ns: int, duration: str, bar_size: str, what_to_show: str
+        self, symbol: str, *, until_ns: int, duration: str, bar_size_s: int, what_to_show: str
     ) -> list[BarView]:
         """Bars of ``symbol`` that started before ``until_ns``; see ``Market.history``."""
         shown = what_to_show.upper()
@@ -103,12 +78,13 @@ class History:
             )
         if symbol not in self._listings:
             raise HistoryRefused(f"No historical market data for {symbol}")
-        back, size = parse_duration(duration), parse_bar_size(bar_size)
-        if size.seconds:
-            bars = self._intraday(symbol, until_ns, back, size.seconds)
+        back = parse_duration(duration)
+        if bar_size_s in _INTRADAY_SIZES:
+            bars = self._intraday(symbol, until_ns, back, bar_size_s)
+        elif bar_size_s in {DAY_S, WEEK_S, MONTH_S}:
+            bars = _by_period(self._daily(symbol, until_ns, back), bar_size_s, self._local_date)
         else:
-            bars = self._daily(symbol, until_ns, back)
-            bars = _by_period(bars, size.period, self._local_date)
+            raise HistoryRefused(f"Bars of {bar_size_s} s aren't available")
         return bars if shown in {"TRADES", "ADJUSTED_LAST"} else [_without_volume(bar) for bar in bars]
 
     def _intraday(self, symbol: str, until_ns: int, back: Duration, size_s: int) -> list[BarView]:
@@ -213,13 +189,13 @@ def _before(day: date, back: Duration) -> date:
     return first.replace(day=min(day.day, in_month))
 
 
-def _by_period(bars: list[BarView], period: str, local_date: Callable[[int], date]) -> list[BarView]:
-    if period == "day":
+def _by_period(bars: list[BarView], period_s: int, local_date: Callable[[int], date]) -> list[BarView]:
+    if period_s == DAY_S:
         return bars
 
     def key(bar: BarView) -> tuple[int, int]:
         day = local_date(bar.start_ns)
-        return day.isocalendar()[:2] if period == "week" else (day.year, day.month)
+        return day.isocalendar()[:2] if period_s == WEEK_S else (day.year, day.month)
 
     return [_merged(list(group)) for _, group in groupby(bars, key)]
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import accumulate
 
-from data.bar_table import BarTable, DataError
+from data.bar_table import NS_PER_S, BarTable, DataError
 from data.exchange_calendar import ExchangeCalendar, Session
 from paper_gateway.history import History
 from paper_gateway.listing import Listing, make_listings
@@ -94,6 +96,7 @@ class Market:
         self._readers: dict[str, TapeReader] = {}
         self._prepared: dict[str, TapeReader] = {}
         self._prepared_session: Session | None = None
+        self._unprepared: list[str] = []
         self._session: Session | None = None
         self._steps = 0
         self._is_open = False
@@ -141,7 +144,8 @@ class Market:
     @property
     def next_session(self) -> Session | None:
         """The session that opens next; None at the end of the calendar."""
-        return self.calendar.next_session(self._now_ns if not self._is_open else self._now_ns + 1)
+        # Before the bell the clock may already stand at the opening time.
+        return self.calendar.next_session(self._now_ns if self._is_open else self._now_ns - 1)
 
     @property
     def step_index(self) -> int:
@@ -257,36 +261,39 @@ class Market:
         bid = max(reader.bid[0] + shift, 1)
         return bid, bid + reader.ask[0] - reader.bid[0]
 
-    def quote(self, symbol: str) -> QuoteView | None:
-        """Quote as of now; None for an unknown symbol or before its first trade. Sizes are 0 while closed."""
-        listing = self.listings.get(symbol)
-        last = self._last.get(symbol)
-        if listing is None or last is None:
-            return None
+    def quote(self, symbol: str) -> QuoteView:
+        """Quote as of now. Sizes are 0 while closed, prices are 0 before the symbol's first trade.
+
+        Raises
+        ------
+        KeyError
+            When the symbol isn't listed.
+        """
+        price = self.listings[symbol].price
+        last = self._last.get(symbol, 0)
+        bid, ask = self.touch(symbol) if last else (0, 0)
         reader = self._readers.get(symbol)
-        bid, ask = self.touch(symbol)
+        if reader is None:
+            return _standing_quote(symbol, self._now_ns, price(bid), price(ask), price(last))
         index = max(self._steps - 1, 0)
-        has_traded = reader is not None and self._steps > 0
-        is_live = self._is_open and reader is not None
-        price = listing.price
+        has_traded = self._steps > 0
         return QuoteView(
             symbol=symbol,
             time_ns=self._now_ns,
             bid=price(bid),
             ask=price(ask),
             last=price(last),
-            bid_size=reader.bid_size[index] if is_live and reader is not None else 0,
-            ask_size=reader.ask_size[index] if is_live and reader is not None else 0,
-            last_size=max(min(reader.volume[index], 100), 0) if has_traded and reader is not None else 0,
-            day_open=price(reader.open[0] if reader is not None else last),
-            day_high=price(reader.day_high[index] if has_traded and reader is not None else last),
-            day_low=price(reader.day_low[index] if has_traded and reader is not None else last),
-            day_volume=reader.day_volume[index] if has_traded and reader is not None else 0,
-            previous_close=price(reader.previous_close if reader is not None else last),
-            halted=False,
+            bid_size=reader.bid_size[index] if self._is_open else 0,
+            ask_size=reader.ask_size[index] if self._is_open else 0,
+            last_size=min(reader.volume[index], 100) if has_traded else 0,
+            day_open=price(reader.open[0]),
+            day_high=price(reader.day_high[index] if has_traded else last),
+            day_low=price(reader.day_low[index] if has_traded else last),
+            day_volume=reader.day_volume[index] if has_traded else 0,
+            previous_close=price(reader.previous_close),
         )
 
-    def bar(self, symbol: str) -> BarView | None:
+    def step_bar(self, symbol: str) -> BarView | None:
         """Five-second bar of the newest step; None when there is none."""
         reader = self._readers.get(symbol)
         if reader is None or self._steps == 0:
@@ -319,7 +326,7 @@ class Market:
         symbol: str,
         *,
         duration: str,
-        bar_size: str,
+        bar_size_s: int,
         end_ns: int | None = None,
         what_to_show: str = "TRADES",
     ) -> list[BarView]:
@@ -332,8 +339,8 @@ class Market:
         duration
             As in TWS: a number and S, D, W, M or Y. ``D`` counts sessions and ``S`` seconds of regular hours; the
             others go back by the calendar.
-        bar_size
-            As in TWS, from "5 secs" to "1 month".
+        bar_size_s
+            From 5 s to 8 hours as TWS has them; ``history.DAY_S``, ``WEEK_S`` or ``MONTH_S``.
         what_to_show
             TRADES, ADJUSTED_LAST, MIDPOINT, BID or ASK.
 
@@ -344,13 +351,45 @@ class Market:
         """
         until = min(end_ns if end_ns is not None else self._now_ns, self._now_ns)
         return self._history.bars(
-            symbol, until_ns=until, duration=duration, bar_size=bar_size, what_to_show=what_to_show
+            symbol, until_ns=until, duration=duration, bar_size_s=bar_size_s, what_to_show=what_to_show
         )
 
-    def head_ns(self, symbol: str) -> int | None:
-        """Return the opening time of the first recorded session of a symbol; None when it isn't listed."""
-        listing = self.listings.get(symbol)
-        if listing is None:
-            return None
-        session = self.calendar.previous_session(int(listing.table.end_ns[0]))
-        return session.open_ns if session is not None else None
+    def head_ns(self, symbol: str) -> int:
+        """Return the opening time of a listed symbol's first recorded session."""
+        first_end_ns = int(self.listings[symbol].table.end_ns[0])
+        session = self.calendar.previous_session(first_end_ns - 1)
+        return session.open_ns if session is not None else first_end_ns
+
+    def trading_hours(self) -> str:
+        """Sessions of the next seven days as TWS writes them: ``20200102:0930-20200102:1600;20200103:CLOSED``."""
+        zone = self.calendar.timezone
+        today = datetime.fromtimestamp(self._now_ns // NS_PER_S, zone).date()
+        parts = []
+        for day in (today + timedelta(days=number) for number in range(7)):
+            session = self.calendar.session_on(day)
+            if session is None:
+                parts.append(f"{day:%Y%m%d}:CLOSED")
+                continue
+            opens = datetime.fromtimestamp(session.open_ns // NS_PER_S, zone)
+            closes = datetime.fromtimestamp(session.close_ns // NS_PER_S, zone)
+            parts.append(f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}")
+        return ";".join(parts)
+
+
+def _standing_quote(symbol: str, now_ns: int, bid: Decimal, ask: Decimal, last: Decimal) -> QuoteView:
+    """Quote of a symbol that doesn't trade in this session: last price, no sizes."""
+    return QuoteView(
+        symbol=symbol,
+        time_ns=now_ns,
+        bid=bid,
+        ask=ask,
+        last=last,
+        bid_size=0,
+        ask_size=0,
+        last_size=0,
+        day_open=last,
+        day_high=last,
+        day_low=last,
+        day_volume=0,
+        previous_close=last,
+    )

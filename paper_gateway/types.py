@@ -73,8 +73,27 @@ class OrderTicket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarginImpact:
+    """What a what-if order would do to margin and equity, and what it would cost."""
+
+    initial_before: Decimal
+    initial_after: Decimal
+    maintenance_before: Decimal
+    maintenance_after: Decimal
+    equity_before: Decimal
+    equity_after: Decimal
+    commission: Decimal
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
-    """An order as the brokerage holds it now."""
+    """An order as the brokerage holds it now.
+
+    ``ticket`` holds the order's present terms: a quantity that an OCA group or a parent's end reduced, the trailing
+    stop where it stands now; ``ticket.raw`` is as the client sent it. ``margin`` is given in the answer to a what-if
+    order alone, which never becomes an order: send openOrder and no orderStatus.
+    """
 
     ticket: OrderTicket
     perm_id: int
@@ -85,6 +104,7 @@ class OrderView:
     last_fill_price: Decimal
     why_held: str = ""
     warning: str = ""
+    margin: MarginImpact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

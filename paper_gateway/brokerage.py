@@ -1,0 +1,447 @@
+"""The brokerage: orders in, events out, one account. It knows no sockets and moves no clock.
+
+Every method that changes something returns what clients must see, in that order. The replay calls
+``on_session_open``, ``on_step`` after each step, and ``on_session_close``; the server calls the rest for its clients.
+An order id belongs to a client id; the account belongs to all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from core.events import OrderType, TimeInForce
+from paper_gateway import margin, matching
+from paper_gateway import order_rules as rules
+from paper_gateway.account import Account, AccountType
+from paper_gateway.bookkeeping import Bookkeeper
+from paper_gateway.commissions import CommissionSchedule, TieredSchedule
+from paper_gateway.market import Market
+from paper_gateway.matching import Fill
+from paper_gateway.order_rules import Refusal
+from paper_gateway.order_store import OrderStore, SymbolBook
+from paper_gateway.types import (
+    BrokerageEvent,
+    CommissionCharged,
+    CommissionView,
+    Executed,
+    ExecutionView,
+    OrderChanged,
+    OrderState,
+    OrderTicket,
+    OrderView,
+    PositionChanged,
+    PositionView,
+    RequestFailed,
+)
+from paper_gateway.working_order import Terms, WorkingOrder
+
+
+class Brokerage:
+    """Orders, executions, positions and account values.
+
+    Parameters
+    ----------
+    market
+        Where orders meet prices.
+    account_id
+        Such as DU1234567.
+    cash
+        What the account starts with.
+    commission
+        Schedule of commissions; None: IB's tiered one.
+    seed
+        Makes execution ids of different runs differ.
+    account_type
+        Margin (Regulation T) or cash.
+    settlement_days
+        N of T+N.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        account_id: str = "DU1234567",
+        cash: Decimal = Decimal(1_000_000),
+        commission: CommissionSchedule | None = None,
+        seed: int = 1,
+        account_type: AccountType = AccountType.MARGIN,
+        settlement_days: int = 1,
+    ) -> None:
+        self._market = market
+        self._account = Account(account_id=account_id, cash=cash, account_type=account_type)
+        self._books = Bookkeeper(
+            market,
+            self._account,
+            commission if commission is not None else TieredSchedule(),
+            seed=seed,
+            settlement_days=settlement_days,
+        )
+        self._store = OrderStore()
+        self._out: list[BrokerageEvent] = []
+        self._perm_ids = 1_000_000_000 + zlib.crc32(f"{account_id}/{seed}".encode()) % 500_000_000
+
+    @property
+    def account_id(self) -> str:
+        """The account's id."""
+        return self._account.account_id
+
+    # --- what clients do ---
+
+    def place(self, ticket: OrderTicket) -> list[BrokerageEvent]:
+        """Place an order, or modify the live one that has this client's order id."""
+        terms = rules.read_terms(ticket, self._market.listings.get(ticket.symbol), self.account_id)
+        if isinstance(terms, Refusal):
+            self._refuse(ticket, terms)
+            return self._drain()
+        key = (ticket.client_id, ticket.order_id)
+        existing = self._store.get(key)
+        if existing is not None and not existing.state.is_done:
+            self._modify(existing, ticket, terms)
+        elif self._store.is_used(key):
+            filled = existing is not None and existing.state is OrderState.FILLED
+            code = rules.CANT_MODIFY_FILLED if filled else rules.DUPLICATE_ID
+            self._refuse(
+                ticket, Refusal(code, "Can't modify a filled order." if filled else "Duplicate order ID.")
+            )
+        elif ticket.what_if:
+            self._answer_what_if(ticket, terms)
+        else:
+            self._place_new(ticket, terms)
+        return self._drain()
+
+    def cancel(self, client_id: int, order_id: int) -> list[BrokerageEvent]:
+        """Cancel one order of a client, and the children that wait for it."""
+        order = self._store.get((client_id, order_id))
+        if order is None:
+            text = f"OrderId {order_id} that needs to be cancelled is not found."
+            self._fail(client_id, order_id, Refusal(rules.CANCEL_UNKNOWN, text))
+        elif order.state.is_done:
+            text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {order.state.value}."
+            self._fail(client_id, order_id, Refusal(rules.CANCEL_FINISHED, text))
+        else:
+            self._cancel(order, "")
+        return self._drain()
+
+    def global_cancel(self) -> list[BrokerageEvent]:
+        """Cancel every live order of every client."""
+        for order in list(self._store.live()):
+            if not order.state.is_done:  # a parent takes its children with it
+                self._cancel(order, "")
+        return self._drain()
+
+    # --- what the replay does ---
+
+    def on_session_open(self) -> list[BrokerageEvent]:
+        """Begin the market's session: waiting orders go to the exchange and meet the opening quote."""
+        session = self._market.session
+        if session is not None:
+            self._books.start_day(session)
+        for order in sorted(self._store.live(), key=lambda each: each.sequence):
+            if order.is_active:
+                self._go_live(order)
+        return self._drain()
+
+    def on_step(self) -> list[BrokerageEvent]:
+        """Match working orders against the market's newest step. Costs next to nothing when nothing happens."""
+        index = self._market.step_index
+        for symbol, book in self._store.books.items():
+            if not book.orders:
+                continue
+            if book.is_dirty:
+                book.refresh()
+            reader = self._market.reader(symbol)
+            if reader is None:
+                continue
+            if reader.low[index] <= book.wake_low or reader.high[index] >= book.wake_high:
+                self._match_step(book, index)
+        return self._drain() if self._out else []
+
+    def on_session_close(self) -> list[BrokerageEvent]:
+        """Hold the closing auction, expire DAY orders, strike the day's balance."""
+        live = sorted(self._store.live(), key=lambda each: each.sequence)
+        for order in live:
+            close = self._market.last_ticks(order.symbol)
+            if order.is_auction and order.is_active and close is not None and self._trades(order.symbol):
+                fill = matching.meet_auction(order, close)
+                if fill is not None:
+                    self._book_fill(order, fill)
+        for order in live:
+            if not order.state.is_done and order.time_in_force is TimeInForce.DAY:
+                self._end(order, OrderState.CANCELLED)
+        self._books.end_day()
+        return self._drain()
+
+    # --- what clients ask ---
+
+    def open_orders(self) -> list[OrderView]:
+        """Live orders, by symbol, then by time."""
+        return [order.view() for order in self._store.live()]
+
+    def completed_orders(self) -> list[OrderView]:
+        """Orders that are done, oldest first."""
+        return [order.view() for order in self._store.completed()]
+
+    def executions(self) -> list[ExecutionView]:
+        """Return the executions of the last seven days, oldest first."""
+        return self._books.executions()
+
+    def commissions(self) -> Mapping[str, CommissionView]:
+        """Return the commission of each of these executions, by execution id."""
+        return self._books.commissions()
+
+    def positions(self) -> list[PositionView]:
+        """Return the positions that aren't flat."""
+        return self._books.positions()
+
+    def account_values(self) -> dict[str, str]:
+        """Return account values under IB's keys, in dollars."""
+        return self._books.account_values()
+
+    def pnl(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Return daily (since the previous close), unrealized and realized (today's) profit and loss."""
+        return self._books.pnl()
+
+    # --- placing ---
+
+    def _place_new(self, ticket: OrderTicket, terms: Terms) -> None:
+        parent = self._store.get((ticket.client_id, ticket.parent_id)) if ticket.parent_id else None
+        if ticket.parent_id and (parent is None or (parent.state.is_done and not parent.filled)):
+            self._refuse(ticket, Refusal(rules.MISSING_PARENT, f"Missing parent order: {ticket.parent_id}"))
+            return
+        order = self._new_order(ticket, terms)
+        order.parent = parent
+        refusal = rules.check_auction(order.kind, self._market) or margin.refusal(
+            self._market, self._account, self._store, order
+        )
+        if refusal is not None:
+            order.state = OrderState.INACTIVE
+            order.warning = refusal.message
+            self._store.remember(order)
+            self._announce(order)
+            self._refuse(ticket, refusal)
+            return
+        self._store.add(order)
+        if ticket.transmit:
+            self._transmit(order)
+        else:
+            self._announce(order)
+
+    def _new_order(self, ticket: OrderTicket, terms: Terms) -> WorkingOrder:
+        self._perm_ids += 1
+        order = WorkingOrder(
+            ticket=self._with_account(ticket),
+            perm_id=self._perm_ids,
+            tick=self._market.listings[ticket.symbol].tick,
+            terms=terms,
+            original=terms.quantity,
+            stop=terms.stop,
+        )
+        if order.stop is None:
+            self._start_trailing(order)
+        return order
+
+    def _with_account(self, ticket: OrderTicket) -> OrderTicket:
+        return ticket if ticket.account else replace(ticket, account=self.account_id)
+
+    def _start_trailing(self, order: WorkingOrder) -> None:
+        last = self._market.last_ticks(order.symbol)
+        if order.kind is OrderType.TRAIL and last is not None:
+            order.stop = max(last + order.sign * order.trail_distance(last), 1)
+
+    def _transmit(self, order: WorkingOrder) -> None:
+        """Send an order and those that were held back for it: its parent and its parent's other children."""
+        parent = order.parent
+        if parent is not None and not parent.transmitted:
+            self._submit(parent)
+        if parent is not None:
+            for sibling in self._store.children(parent):
+                if not sibling.transmitted and sibling is not order:
+                    self._submit(sibling)
+        self._submit(order)
+
+    def _submit(self, order: WorkingOrder) -> None:
+        order.transmitted = True
+        self._store.touch(order)
+        if order.is_active and self._trades(order.symbol):
+            self._go_live(order)
+            return
+        order.state = OrderState.PRE_SUBMITTED
+        self._announce(order)
+        if not self._market.is_open and not order.waits_for_parent:
+            self._refuse(order.ticket, rules.waiting_message(order.ticket, self._market))
+
+    def _go_live(self, order: WorkingOrder) -> None:
+        """Show an order that may fill now, and let it meet the quote."""
+        last = self._market.last_ticks(order.symbol)
+        if last is None or not self._trades(order.symbol):
+            return
+        is_new = order.state is OrderState.PENDING_SUBMIT
+        matching.elect(order, last, last)
+        held = order.is_stop or order.is_auction
+        state = OrderState.PRE_SUBMITTED if held else OrderState.SUBMITTED
+        if is_new or state is not order.state:
+            order.state = state
+            self._announce(order)
+        self._store.touch(order)
+        reader = self._market.reader(order.symbol)
+        if held or reader is None:
+            return
+        pool = self._store.books[order.symbol].pool
+        index = self._market.step_index
+        fill = matching.meet_quote(order, reader, index, self._market.touch(order.symbol), pool)
+        if fill is not None:
+            pool.take(order, fill.quantity)
+            self._book_fill(order, fill)
+
+    def _modify(self, order: WorkingOrder, ticket: OrderTicket, terms: Terms) -> None:
+        refusal = rules.check_modification(order, terms, ticket)
+        if refusal is None:
+            changed = replace(order, terms=terms, original=terms.quantity, reduced=0)
+            refusal = rules.check_auction(terms.kind, self._market) or margin.refusal(
+                self._market, self._account, self._store, changed, replaces=order
+            )
+        if refusal is not None:
+            self._refuse(ticket, refusal)
+            return
+        loses_place = terms.limit != order.limit or terms.quantity > order.quantity
+        former_group = order.ticket.oca_group
+        order.change(self._with_account(ticket), terms)
+        if order.stop is None:
+            self._start_trailing(order)
+        self._store.regroup(order, former_group)
+        self._store.touch(order)
+        if loses_place:
+            self._store.requeue(order)
+        self._announce(order)
+        if not order.transmitted and ticket.transmit:
+            self._transmit(order)
+        elif order.is_active:
+            self._go_live(order)
+
+    def _answer_what_if(self, ticket: OrderTicket, terms: Terms) -> None:
+        order = self._new_order(ticket, terms)
+        order.state = OrderState.PRE_SUBMITTED
+        impact = margin.impact(self._market, self._account, order, self._books.cost(order))
+        self._out.append(OrderChanged(order=replace(order.view(), margin=impact), announce=True))
+
+    # --- matching ---
+
+    def _trades(self, symbol: str) -> bool:
+        """Whether the symbol trades in the newest session (which the closing auction still belongs to)."""
+        return self._market.reader(symbol) is not None and (
+            self._market.is_open or self._market.step_index >= 0
+        )
+
+    def _match_step(self, book: SymbolBook, index: int) -> None:
+        for order in list(book.orders):
+            if not order.is_active or order.is_auction:
+                continue
+            reader = self._market.reader(order.symbol)
+            assert reader is not None
+            low, high = reader.low[index], reader.high[index]
+            elected_now = matching.elect(order, low, high)
+            if elected_now:
+                order.state = OrderState.SUBMITTED
+                self._store.touch(order)
+                self._announce(order)
+            elif order.is_stop:
+                if order.trail(low, high):
+                    self._store.touch(order)
+                continue
+            fill = matching.meet_step(order, reader, index, book.pool, elected_now=elected_now)
+            if fill is not None:
+                book.pool.take(order, fill.quantity)
+                self._book_fill(order, fill)
+
+    def _book_fill(self, order: WorkingOrder, fill: Fill) -> None:
+        """Book one execution, tell of it, and let it work on the orders tied to this one."""
+        order.filled += fill.quantity
+        order.turnover += fill.quantity * fill.price
+        order.last_price = fill.price
+        self._store.touch(order)
+        if order.state is OrderState.PRE_SUBMITTED:
+            order.state = OrderState.SUBMITTED
+        booked = self._books.book(order, fill)
+        self._out.append(Executed(execution=booked.execution))
+        if order.remaining <= 0:
+            self._end(order, OrderState.FILLED)
+        else:
+            self._announce(order, announce=False)
+        client_id = order.ticket.client_id
+        self._out.append(CommissionCharged(client_id=client_id, commission=booked.commission))
+        self._out.append(PositionChanged(position=booked.position))
+        self._reduce_siblings(order, fill.quantity)
+        for child in self._store.children(order):
+            self._wake_child(child)
+
+    def _reduce_siblings(self, order: WorkingOrder, quantity: int) -> None:
+        cancels = bool(order.ticket.oca_group) and order.ticket.oca_type <= 1
+        for sibling in self._store.siblings(order):
+            if sibling.state.is_done:
+                continue
+            sibling.reduced += 0 if cancels else min(quantity, sibling.remaining)
+            self._store.touch(sibling)
+            if cancels or sibling.remaining <= 0:
+                self._end(sibling, OrderState.CANCELLED)
+            else:
+                self._announce(sibling)
+
+    def _wake_child(self, child: WorkingOrder) -> None:
+        self._store.touch(child)
+        if not child.transmitted or child.workable == 0:
+            return
+        if not child.is_awake and child.ticket.trail_stop_price is None:
+            self._start_trailing(child)  # it trails from the moment its parent fills
+        child.is_awake = True
+        state = OrderState.PRE_SUBMITTED if child.is_stop or child.is_auction else OrderState.SUBMITTED
+        if child.state is not state:
+            child.state = state
+            self._announce(child)
+
+    # --- endings ---
+
+    def _cancel(self, order: WorkingOrder, reason: str) -> None:
+        self._end(order, OrderState.CANCELLED)
+        text = f"Order Canceled - reason:{reason}"
+        self._fail(order.ticket.client_id, order.ticket.order_id, Refusal(rules.CANCELLED, text))
+
+    def _end(self, order: WorkingOrder, state: OrderState) -> None:
+        """End an order; its children end too, or go on for the shares that it filled."""
+        order.state = state
+        children = self._store.children(order)
+        self._store.complete(order)
+        self._announce(order)
+        if state is OrderState.FILLED:
+            return
+        for child in children:
+            if child.state.is_done:
+                continue
+            child.original = min(child.original, order.filled)
+            self._store.touch(child)
+            if child.remaining <= 0:
+                self._end(child, OrderState.CANCELLED)
+            else:
+                self._announce(child)
+
+    # --- telling ---
+
+    def _announce(self, order: WorkingOrder, *, announce: bool = True) -> None:
+        self._out.append(OrderChanged(order=order.view(), announce=announce))
+
+    def _refuse(self, ticket: OrderTicket, refusal: Refusal) -> None:
+        self._fail(ticket.client_id, ticket.order_id, refusal)
+
+    def _fail(self, client_id: int, request_id: int, refusal: Refusal) -> None:
+        self._out.append(
+            RequestFailed(
+                client_id=client_id, request_id=request_id, code=refusal.code, message=refusal.message
+            )
+        )
+
+    def _drain(self) -> list[BrokerageEvent]:
+        events, self._out = self._out, []
+        return events

@@ -1,0 +1,137 @@
+"""Matching against the tape: at which price, and how many shares, an order may fill in a step.
+
+Rules, each on the careful side:
+
+- An order placed during a session meets the quote at once: it takes the touch, up to the shares shown there and a
+  part of what traded in the step. What is left waits for the next steps.
+- A resting limit order fills at its limit when the price trades through it; when the price only touches it, a
+  quarter of the shares. A price beyond the limit at a step's start (a gap) fills better than the limit.
+- A stop is elected by trades. It fills at the stop, or at the step's start when the price opened beyond it, and
+  pays the spread.
+- No fill lies outside the range of the step that it is booked in. Inside a step the order of high and low is not
+  looked at; an elected stop limit order that isn't marketable at once rests until the next step.
+- Shares available in a step are shared by all orders of the account on that side of the symbol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.events import OrderType
+from paper_gateway.market import TapeReader
+from paper_gateway.working_order import WorkingOrder
+
+_PARTICIPATION = 10  # one share in ten that trades in a step may be ours
+_AT_THE_LIMIT = 4  # of those, one in four when the price only touches a limit
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Shares and price in ticks; ``adds_liquidity`` when the order was resting at that price."""
+
+    quantity: int
+    price: int
+    adds_liquidity: bool = False
+
+
+@dataclass(slots=True)
+class Pool:
+    """Shares still to be had in the present step of one symbol."""
+
+    index: int = -2
+    buy: int = 0
+    sell: int = 0
+
+    def at(self, reader: TapeReader, index: int) -> Pool:
+        """Refill when ``index`` is a new step (-1: the opening bell)."""
+        if index != self.index:
+            self.index = index
+            step = max(index, 0)
+            traded = reader.volume[step] // _PARTICIPATION if index >= 0 else 0
+            self.buy = reader.ask_size[step] + traded
+            self.sell = reader.bid_size[step] + traded
+        return self
+
+    def available(self, order: WorkingOrder, *, only_touched: bool = False) -> int:
+        """Shares that ``order`` may have."""
+        shares = self.buy if order.is_buy else self.sell
+        if only_touched and shares:
+            shares = max(shares // _AT_THE_LIMIT, 1)
+        return min(shares, order.workable)
+
+    def take(self, order: WorkingOrder, quantity: int) -> None:
+        """Use up shares."""
+        if order.is_buy:
+            self.buy -= quantity
+        else:
+            self.sell -= quantity
+
+
+def elect(order: WorkingOrder, low: int, high: int) -> bool:
+    """Elect a waiting stop when trades between ``low`` and ``high`` reached it; True when that happened now."""
+    if not order.is_stop or order.stop is None:
+        return False
+    if (high < order.stop) if order.is_buy else (low > order.stop):
+        return False
+    order.elected = True
+    return True
+
+
+def meet_quote(
+    order: WorkingOrder, reader: TapeReader, index: int, touch: tuple[int, int], pool: Pool
+) -> Fill | None:
+    """Fill of an order that has just come to market, against the bid and ask of now."""
+    step = max(index, 0)
+    price = _clamp(touch[1] if order.is_buy else touch[0], reader.low[step], reader.high[step])
+    if not _allows(order, price):
+        return None
+    return _fill(order, price, pool.at(reader, index))
+
+
+def meet_step(
+    order: WorkingOrder, reader: TapeReader, index: int, pool: Pool, *, elected_now: bool = False
+) -> Fill | None:
+    """Fill of an order that was there before the step, against the step's trades."""
+    low, high, opened = reader.low[index], reader.high[index], reader.open[index]
+    pool = pool.at(reader, index)
+    start = opened
+    if elected_now and order.stop is not None:
+        start = max(order.stop, opened) if order.is_buy else min(order.stop, opened)
+    half_spread = _half_spread(order, reader, index)
+    price = _clamp(start + half_spread, low, high)
+    if _allows(order, price):
+        return _fill(order, price, pool)
+    if elected_now or order.limit is None:
+        return None
+    best = low if order.is_buy else high
+    if not _allows(order, best):
+        return None
+    quantity = pool.available(order, only_touched=best == order.limit)
+    return Fill(quantity, order.limit, adds_liquidity=True) if quantity else None
+
+
+def meet_auction(order: WorkingOrder, close: int) -> Fill | None:
+    """Fill of a market-on-close or limit-on-close order at the official close: all of it, or none."""
+    if order.kind is OrderType.LIMIT_ON_CLOSE and not _allows(order, close):
+        return None
+    return Fill(order.workable, close) if order.workable else None
+
+
+def _half_spread(order: WorkingOrder, reader: TapeReader, index: int) -> int:
+    close = reader.close[index]
+    return reader.ask[index] - close if order.is_buy else reader.bid[index] - close
+
+
+def _fill(order: WorkingOrder, price: int, pool: Pool) -> Fill | None:
+    quantity = pool.available(order)
+    return Fill(quantity, price) if quantity else None
+
+
+def _allows(order: WorkingOrder, price: int) -> bool:
+    if not order.is_limited or order.limit is None:
+        return True
+    return price <= order.limit if order.is_buy else price >= order.limit
+
+
+def _clamp(price: int, low: int, high: int) -> int:
+    return low if price < low else min(price, high)
