@@ -223,12 +223,13 @@ class AlertSettings(Section):
 
 
 class PathSettings(Section):
-    """Run-time folders, relative to the project's."""
+    """Run-time folders, relative to the folder of ``config.yaml``. ``control`` is global across runs."""
 
-    state: str = "state"
-    logs: str = "logs"
-    flags: str = "flags"
-    results: str = "results"
+    state: str = Field(default="state", min_length=1)
+    control: str = Field(default="state", min_length=1)
+    logs: str = Field(default="logs", min_length=1)
+    flags: str = Field(default="flags", min_length=1)
+    results: str = Field(default="results", min_length=1)
 
 
 class LoggingSettings(Section):
@@ -260,11 +261,14 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Settings:
+        problems = []
         if self.mode == "live" and self.account_id is None:
-            raise ValueError("mode is live, so account_id must name the account that may be traded")
+            problems.append("mode is live, so account_id must name the account that may be traded")
         names = [strategy.name for strategy in self.strategies]
         if len(set(names)) != len(names):
-            raise ValueError(f"strategies: a name stands twice in {names}")
+            problems.append(f"strategies: a name stands twice in {names}")
         if sum(s.weight for s in self.strategies if s.enabled) > 1 + 1e-9:
-            raise ValueError("strategies: the weights of the enabled strategies add up to more than 1")
+            problems.append("strategies: the weights of the enabled strategies add up to more than 1")
+        if problems:  # all at once, like every other mistake
+            raise ValueError("; ".join(problems))
         return self
