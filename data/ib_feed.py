@@ -16,7 +16,6 @@ from data.bar_assembler import BarAssembler, MarketRow
 from data.bar_builder import BarBuilder
 from data.bar_grid import FEED_STEP_NS, BarGrid, SessionHours
 
-
 _LOOK_NS: Final = 250_000_000
 
 
