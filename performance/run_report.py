@@ -77,7 +77,7 @@ def to_text(summary: RunSummary, facts: RunFacts) -> str:
     blocks = [
         _headline(summary, facts),
         _money(summary),
-        _activity(summary),
+        _activity(summary, facts),
         _strategies(summary.strategies),
         _denials(summary),
         _safety(summary, facts),
@@ -108,7 +108,7 @@ def _money(summary: RunSummary) -> list[str]:
     )
 
 
-def _activity(summary: RunSummary) -> list[str]:
+def _activity(summary: RunSummary, facts: RunFacts) -> list[str]:
     purposes = ", ".join(f"{name} {count}" for name, count in summary.orders_by_purpose.items())
     lines = [
         ("bars decided on", f"{summary.bars_decided:,}"),
@@ -119,6 +119,8 @@ def _activity(summary: RunSummary) -> list[str]:
     why = explain_no_orders(summary)
     if why is not None:
         lines.append(("no orders", why))
+    if facts.replay is not None:
+        lines.append(("replay", _describe_replay(facts.replay)))
     return _pairs(lines)
 
 
@@ -184,6 +186,16 @@ def _kill_lines(kill: KillSummary | None) -> list[tuple[str, str]]:
 
 def _files(facts: RunFacts) -> list[str]:
     return _pairs(list(facts.files.items()))
+
+
+def _describe_replay(replay: Mapping[str, Any]) -> str:
+    """Pace and losses, from the gateway's status file."""
+    speed, late = replay.get("speed"), replay.get("late")
+    pace = f"{speed:,.0f} times real time" if isinstance(speed, int | float) else "pace not known"
+    waited = (
+        f"{_count(late, 'bar')} closed without waiting any longer" if late else "every bar was waited for"
+    )
+    return f"{pace}, {waited}"
 
 
 def _kill_json(kill: KillSummary) -> dict[str, Any]:

@@ -52,15 +52,16 @@ def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
     try:
         options = parse(arguments, ROOT)
+        if options.action is Action.RUN:
+            code = _call("scripts.check_config", "--config", str(options.config))
+            if code != ExitCode.CLEAN:
+                return code
         loaded = load_settings(options.config, os.environ)
     except UsageError as error:
         print(f"run_system.sh: {error}\nTry ./run_system.sh --help", file=sys.stderr)
         return ExitCode.USAGE
     except ConfigError as error:
-        count = len(error.problems)
-        print(f"The configuration can't be used ({count} problem{'s' * (count != 1)}):", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  {problem}", file=sys.stderr)
+        print("\n".join(("The configuration can't be used:", *error.problems)), file=sys.stderr)
         return ExitCode.USAGE
     return _perform(loaded, options)
 
@@ -74,7 +75,7 @@ def _perform(loaded: LoadedSettings, options: Options) -> int:
         case Action.REARM:
             return control.rearm(loaded, options, ROOT)
         case Action.SUMMARY:
-            return _summarise(control.latest_run_file(loaded))
+            return _call("scripts.summary", "--run", str(control.latest_run_file(loaded)))
         case Action.RUN:
             return _run(loaded, options)
 
@@ -110,7 +111,8 @@ def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) ->
             child.stop(10.0)
         say.to_terminal = True
     if options.paper is None or code in (ExitCode.CLEAN, ExitCode.HALTED):
-        _summarise(latest)
+        # Whatever goes wrong there, the exit code of the run stands.
+        _call("scripts.summary", "--run", str(latest))
     say(f"ended with exit code {int(code)}")
     return code
 
@@ -189,14 +191,11 @@ def _describe_replay(paper: PaperOptions, symbols: tuple[str, ...]) -> str:
     return f"replaying {paper.sessions} sessions of {', '.join(symbols)}: {source}, {pace}"
 
 
-def _summarise(latest: Path) -> int:
-    """Print the summary in a process of its own: whatever goes wrong there, the run's exit code stands."""
-    done = subprocess.run(  # noqa: S603 - no shell, and the words are ours
-        [sys.executable, "-m", "scripts.summary", "--run", str(latest)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+def _call(module: str, *arguments: str) -> int:
+    """Run one of our modules in a process of its own and return its exit code."""
+    # No shell is involved, and the words come from our own parser.
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
     return done.returncode
 
 
