@@ -20,7 +20,8 @@ def drawdown_of(nlv: float, peak_nlv: float) -> float:
     """Loss from the peak as a fraction, in [0, 1]; NaN when either value is unknown or the peak isn't positive."""
     if not (math.isfinite(nlv) and math.isfinite(peak_nlv)) or peak_nlv <= 0.0:
         return math.nan
-    return min(max(1.0 - nlv / peak_nlv, 0.0), 1.0)
+    # Divided last: 10,000 of 100,000 is then exactly the 0.1 of a limit, which 1 - 0.9 is not.
+    return min(max((peak_nlv - nlv) / peak_nlv, 0.0), 1.0)
 
 
 @kernel
