@@ -1,0 +1,264 @@
+"""Questions to the broker and their answers. A question without an answer ends as an ``Unknown``, never as empty.
+
+TWS knows two sorts. Some carry an id and their answers repeat it. The others (positions, open orders, time) carry
+none: of those only one of a sort is under way at a time, and whoever asks meanwhile shares the next one, so that an
+answer is never older than its question.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+from core.errors import RetryLater
+from core.events import Unknown
+from core.ib_wrapper.order_ids import FIRST_REQUEST_ID
+
+T = TypeVar("T")
+_LAST_REQUEST_ID: Final = 2_147_000_000
+
+
+class Plain(Enum):
+    """Requests that carry no id."""
+
+    POSITIONS = "positions"
+    OPEN_ORDERS = "open orders"
+
+
+def resolve(future: Future[Any], value: object) -> bool:
+    """Give a future its value; False when its owner cancelled it or it has one."""
+    try:
+        future.set_result(value)
+    except InvalidStateError:
+        return False
+    return True
+
+
+@dataclass(slots=True, eq=False)
+class Question(Generic[T]):
+    """One question under way; ``finish`` turns the collected parts into the answer."""
+
+    name: str
+    deadline_ns: int
+    finish: Callable[[list[Any]], T]
+    future: Future[T | Unknown] = field(default_factory=Future)
+    parts: list[Any] = field(default_factory=list)
+    on_timeout: Callable[[], None] | None = None
+    context: Any = None
+
+
+class IdRequests:
+    """Questions that carry an id."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next_id = FIRST_REQUEST_ID
+        self._open: dict[int, Question[Any]] = {}
+        self.late = 0
+
+    def new_id(self) -> int:
+        """Id for a request or a subscription; also for those that get no single answer."""
+        with self._lock:
+            taken = self._next_id
+            self._next_id = taken + 1 if taken < _LAST_REQUEST_ID else FIRST_REQUEST_ID
+            return taken
+
+    def add(self, request_id: int, question: Question[Any]) -> None:
+        """Register a question before its request is sent."""
+        with self._lock:
+            self._open[request_id] = question
+
+    def collect(self, request_id: int, part: object) -> bool:
+        """Add a part of an answer; False when nobody waits for it."""
+        with self._lock:
+            question = self._open.get(request_id)
+            if question is None:
+                self.late += 1
+                return False
+            question.parts.append(part)
+            return True
+
+    def find(self, request_id: int) -> Question[Any] | None:
+        """Question of that id, while it is open."""
+        with self._lock:
+            return self._open.get(request_id)
+
+    def complete(self, request_id: int) -> bool:
+        """End a question with what was collected; False when nobody waits for it."""
+        with self._lock:
+            question = self._open.pop(request_id, None)
+            if question is None:
+                self.late += 1
+                return False
+        resolve(question.future, question.finish(question.parts))
+        return True
+
+    def end(self, request_id: int, unknown: Unknown) -> bool:
+        """End a question without an answer."""
+        with self._lock:
+            question = self._open.pop(request_id, None)
+        if question is None:
+            return False
+        resolve(question.future, unknown)
+        return True
+
+    def expire(self, now_ns: int) -> list[str]:
+        """End the questions whose deadline has passed; return their names."""
+        with self._lock:
+            overdue = [(i, q) for i, q in self._open.items() if q.deadline_ns <= now_ns]
+            for request_id, _ in overdue:
+                del self._open[request_id]
+        for _, question in overdue:
+            resolve(question.future, Unknown.TIMED_OUT)
+            if question.on_timeout is not None:
+                question.on_timeout()
+        return [question.name for _, question in overdue]
+
+    def end_all(self, unknown: Unknown) -> None:
+        """End every question: the connection is gone."""
+        with self._lock:
+            ended = list(self._open.values())
+            self._open.clear()
+        for question in ended:
+            resolve(question.future, unknown)
+
+
+class PlainRequests:
+    """Questions of one sort that carry no id: one under way, and one that waits for it.
+
+    Parameters
+    ----------
+    send
+        Sends the request; raises ``RetryLater`` when it can't.
+    """
+
+    def __init__(self, sort: Plain, send: Callable[[], None]) -> None:
+        self._sort = sort
+        self._send = send
+        self._lock = threading.RLock()
+        self._current: Question[Any] | None = None
+        self._next: Question[Any] | None = None
+        # Ends that timed-out questions still owe: the first End after one of those isn't ours.
+        self._owed = 0
+        self._ends_seen = 0
+
+    def ask(self, question: Question[T]) -> Future[T | Unknown]:
+        """Ask now, or share the question that follows the one under way."""
+        with self._lock:
+            if self._current is not None:
+                if self._next is None:
+                    self._next = question
+                return self._next.future
+            self._start(question)
+            return question.future
+
+    def collect(self, part: object) -> None:
+        """Add a part of the answer; parts that come unasked belong to no question."""
+        with self._lock:
+            if self._current is not None:
+                self._current.parts.append(part)
+
+    def complete(self) -> None:
+        """Take the broker's End of this sort."""
+        with self._lock:
+            if self._current is None:
+                self._owed = max(0, self._owed - 1)
+                return
+            if self._owed > 0:
+                # The End of a question that had timed out; what came so far belongs to that one.
+                self._owed -= 1
+                self._ends_seen += 1
+                self._current.parts.clear()
+                return
+            done, self._current = self._current, None
+            answer = done.finish(done.parts)
+            self._start_next()
+        resolve(done.future, answer)
+
+    def expire(self, now_ns: int) -> list[str]:
+        """End the questions whose deadline has passed; return their names."""
+        with self._lock:
+            overdue: list[Question[Any]] = []
+            if self._current is not None and self._current.deadline_ns <= now_ns:
+                overdue.append(self._current)
+                self._current = None
+                # An End that came meanwhile shows that the debt was imaginary: that End was lost, or it was ours.
+                self._owed = 0 if self._ends_seen else self._owed + 1
+                self._start_next()
+            if self._next is not None and self._next.deadline_ns <= now_ns:
+                overdue.append(self._next)
+                self._next = None
+        for question in overdue:
+            resolve(question.future, Unknown.TIMED_OUT)
+        return [question.name for question in overdue]
+
+    def end_all(self, unknown: Unknown) -> None:
+        """End every question: the connection is gone, and with it what was owed."""
+        with self._lock:
+            ended = [q for q in (self._current, self._next) if q is not None]
+            self._current = self._next = None
+            self._owed = 0
+        for question in ended:
+            resolve(question.future, unknown)
+
+    def _start_next(self) -> None:
+        following, self._next = self._next, None
+        if following is not None:
+            self._start(following)
+
+    def _start(self, question: Question[Any]) -> None:
+        self._current = question
+        self._ends_seen = 0
+        try:
+            self._send()
+        except RetryLater:
+            self._current = None
+            resolve(question.future, Unknown.DISCONNECTED)
+
+
+class TimeRequests:
+    """Questions for the broker's time: answered one by one, in their order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: deque[Question[int]] = deque()
+
+    def add(self, question: Question[int]) -> None:
+        """Register a question before its request is sent."""
+        with self._lock:
+            self._open.append(question)
+
+    def forget(self, question: Question[int]) -> None:
+        """Drop a question whose request could not be sent."""
+        with self._lock:
+            if question in self._open:
+                self._open.remove(question)
+
+    def answer(self, seconds: int) -> None:
+        """One answer of the broker. A question that has timed out keeps its place in the order."""
+        with self._lock:
+            question = self._open.popleft() if self._open else None
+        if question is not None and not question.future.done():
+            resolve(question.future, seconds)
+
+    def expire(self, now_ns: int) -> list[str]:
+        """End the questions whose deadline has passed; return their names."""
+        with self._lock:
+            overdue = [q for q in self._open if q.deadline_ns <= now_ns and not q.future.done()]
+        for question in overdue:
+            resolve(question.future, Unknown.TIMED_OUT)
+        return [question.name for question in overdue]
+
+    def end_all(self, unknown: Unknown) -> None:
+        """End every question: the connection is gone."""
+        with self._lock:
+            ended = list(self._open)
+            self._open.clear()
+        for question in ended:
+            if not question.future.done():
+                resolve(question.future, unknown)
