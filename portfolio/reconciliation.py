@@ -126,10 +126,12 @@ class MissingExecution:
     strategy: str
     replaces: Execution | None
 
-    @property
-    def shares(self) -> Decimal:
-        """By how much the position changes, signed."""
-        return _signed(self.execution) - (_signed(self.replaces) if self.replaces else ZERO)
+    def move(self, positions: dict[str, Decimal]) -> None:
+        """Change ``positions`` (by symbol) as the ledger's will when this is applied."""
+        for execution, sign in ((self.replaces, -1), (self.execution, 1)):
+            if execution is not None:
+                before = positions.get(execution.symbol, ZERO)
+                positions[execution.symbol] = before + sign * _signed(execution)
 
     @property
     def filled(self) -> Decimal:
@@ -331,8 +333,7 @@ def _compare_positions(
         return breaks, deferred
     ours, theirs = dict(book.positions), _broker_positions(snapshot.positions, snapshot.account)
     for one in missing:
-        symbol = one.execution.symbol
-        ours[symbol] = ours.get(symbol, ZERO) + one.shares
+        one.move(ours)
     in_flight = {order.symbol for order in book.orders.values() if order.phase is not OrderPhase.FINISHED}
     for symbol in sorted(ours.keys() | theirs.keys()):
         own, broker = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
