@@ -137,31 +137,36 @@ class TapeStore:
         parts: list[Path] = []
         done = 0
         price = previous or int(listing.open[rows.start])
-        for first, bar, row in self._step_bars(listing, session, rows):
-            length = max(listing.table.size_s // STEP_S, 1)
+        for first, after, bar, row in self._step_bars(listing, session, rows):
             if first > done:
                 parts.append(price_path.flat(price, first - done))
-            length = min(length, steps - first)
             random = price_path.generator(self._seed, listing.symbol, int(listing.table.end_ns[row]))
-            parts.append(price_path.simulate(random, bar, np.ones(length)))
-            done = first + length
+            parts.append(price_path.simulate(random, bar, np.ones(after - first)))
+            done = after
             price = bar.close
         if done < steps:
             parts.append(price_path.flat(price, steps - done))
         return price_path.join(parts)
 
     @staticmethod
-    def _step_bars(listing: Listing, session: Session, rows: slice) -> list[tuple[int, SourceBar, int]]:
-        """Return recorded bars with their first step and row; bars shorter than a step are merged into it."""
+    def _step_bars(listing: Listing, session: Session, rows: slice) -> list[tuple[int, int, SourceBar, int]]:
+        """Return recorded bars with their first step, the one after their last, and their row.
+
+        Bars shorter than a step are merged into it.
+        """
         size_ns = listing.table.size_s * NS_PER_S
-        merged: list[tuple[int, SourceBar, int]] = []
+        merged: list[tuple[int, int, SourceBar, int]] = []
+        previous_ns = session.open_ns
         for row in range(rows.start, rows.stop):
-            start_ns = max(int(listing.table.end_ns[row]) - size_ns, session.open_ns)
+            end_ns = int(listing.table.end_ns[row])
+            start_ns = max(end_ns - size_ns, previous_ns)
             first = (start_ns - session.open_ns) // STEP_NS
+            after = -(-(end_ns - session.open_ns) // STEP_NS)
             bar = listing.source_bar(row)
             if merged and merged[-1][0] == first:
-                bar = _merge(merged.pop()[1], bar)
-            merged.append((first, bar, row))
+                bar = _merge(merged.pop()[2], bar)
+            merged.append((first, after, bar, row))
+            previous_ns = end_ns
         return merged
 
 
