@@ -21,10 +21,15 @@ class PriceGrid:
     """
 
     def __init__(self, min_ticks: Mapping[str, Decimal]) -> None:
+        self._min_ticks: dict[str, Decimal] = {}
         for symbol, tick in min_ticks.items():
-            if not tick.is_finite() or tick <= 0:
-                raise ValueError(f"{symbol}: the minimum tick must be positive, not {tick}")
-        self._min_ticks = dict(min_ticks)
+            self.learn(symbol, tick)
+
+    def learn(self, symbol: str, tick: Decimal) -> None:
+        """Take a symbol's minimum tick from its contract details."""
+        if not tick.is_finite() or tick <= 0:
+            raise ValueError(f"{symbol}: the minimum tick must be positive, not {tick}")
+        self._min_ticks[symbol] = tick
 
     def limit(self, symbol: str, side: Side, price: float) -> Decimal:
         """Round a limit price so that it is never worse for us: a buy down, a sell up."""

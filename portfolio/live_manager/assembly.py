@@ -1,0 +1,359 @@
+"""Puts main together from its parts: the only place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import date
+
+from core.clock import Clock
+from core.config_loader import LoadedSettings
+from core.csv_log import OrderSubmissionLog
+from core.errors import StopTrading
+from core.event_queue import EventQueue
+from core.events import BrokerSnapshot, ConnectionState, Halt, HaltLevel, HaltReason, Order
+from core.flags import FlagFolder
+from core.ib_wrapper.session import IBSession
+from core.identity import Identity
+from core.ipc.commands import COMMAND, Command, CommandServer
+from core.ipc.endpoints import Endpoints
+from core.ipc.heartbeat import HEARTBEAT, HeartbeatListener, HeartbeatPublisher
+from core.ipc.messages import Signer, Verifier
+from core.journal import Journal
+from data.exchange_calendar import exchange_calendar
+from data.ib_feed import IBFeed
+from execution.ib_executor import IBExecutor
+from execution.order_factory import OrderFactory
+from execution.order_lane import OrderLane
+from execution.order_manager import OrderManager
+from execution.order_ref import OrderRefSequence, short_run
+from execution.ticks import PriceGrid
+from execution.upkeep import OrderUpkeep
+from portfolio.live_manager.book import LiveBook
+from portfolio.live_manager.decision_cycle import DecisionCycle
+from portfolio.live_manager.engine import Engine, EngineParts
+from portfolio.live_manager.guard import Guard
+from portfolio.live_manager.heartbeat import Heartbeat
+from portfolio.live_manager.order_desk import OrderDesk
+from portfolio.live_manager.reconciler import Reconciler
+from portfolio.live_manager.startup import Startup
+from portfolio.live_manager.status import RunStatus
+from portfolio.live_manager.trader import Trader
+from strategy.registry import create_enabled
+
+WATCHDOG = "risk_monitor"
+_FIRST_SESSION, _LAST_SESSION = date(2000, 1, 1), date(2035, 12, 31)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """Main, put together and not yet started."""
+
+    engine: Engine
+    startup: Startup
+    session: IBSession
+    upkeep: OrderUpkeep
+    desk: OrderDesk
+    reconciler: Reconciler
+    heartbeat: Heartbeat
+    status: RunStatus
+    commands: CommandServer
+    publisher: HeartbeatPublisher
+    watchdog: HeartbeatListener
+    lane: OrderLane
+
+
+class Assembler:
+    """Makes the parts in the order in which they need each other.
+
+    Parameters
+    ----------
+    loaded
+        The configuration.
+    identity, ipc_key
+        Who this process is, and the key of the run.
+    journal
+        Main's journal, open for writing.
+    queue, clock
+        The engine's.
+    """
+
+    def __init__(
+        self,
+        *,
+        loaded: LoadedSettings,
+        identity: Identity,
+        ipc_key: bytes,
+        journal: Journal,
+        queue: EventQueue,
+        clock: Clock,
+    ) -> None:
+        self._loaded = loaded
+        self._settings = loaded.settings
+        self._folders = loaded.folders
+        self._identity = identity
+        self._key = ipc_key
+        self._journal = journal
+        self._queue = queue
+        self._clock = clock
+        self._status = RunStatus()
+        self._lane = OrderLane()
+        self._grid = PriceGrid({})
+        self._calendar = exchange_calendar(self._settings.universe.calendar, *calendar_range())
+        self._endpoints = Endpoints.for_state(self._folders.control)
+
+    def assemble(self) -> Assembly:
+        """Fold the journal and make everything that works on the result."""
+        book = self._fold()
+        manager = OrderManager(
+            book.orders, self._journal, client_id=self._settings.broker.main_client_id, clock=self._clock
+        )
+        session = self._session(book)
+        feed = IBFeed(
+            session,
+            symbols=self._settings.universe.symbols,
+            settings=self._settings.bars,
+            hours=self._calendar,
+            clock=self._clock,
+        )
+        executor, upkeep = self._execution(book, manager, session, feed)
+        reconciler = self._reconciler(book, manager, session)
+        desk = OrderDesk(
+            book=book,
+            manager=manager,
+            executor=executor,
+            upkeep=upkeep,
+            journal=self._journal,
+            status=self._status,
+            ask_broker=reconciler.request_soon,
+        )
+        reconciler.book_execution = desk.on_execution
+        trader = self._trader(book, desk, session)
+        heartbeat, publisher = self._heartbeat(book, desk)
+        watchdog = self._watchdog()
+        engine = Engine(
+            EngineParts(
+                queue=self._queue,
+                journal=self._journal,
+                clock=self._clock,
+                status=self._status,
+                book=book,
+                guard=self._guard(watchdog),
+                lane=self._lane,
+                feed=feed,
+                desk=desk,
+                reconciler=reconciler,
+                trader=trader,
+                heartbeat=heartbeat,
+            )
+        )
+        startup = Startup(
+            settings=self._settings,
+            session=session,
+            engine=engine,
+            book=book,
+            journal=self._journal,
+            status=self._status,
+            reconciler=reconciler,
+            feed=feed,
+            trader=trader,
+            grid=self._grid,
+        )
+        return Assembly(
+            engine=engine,
+            startup=startup,
+            session=session,
+            upkeep=upkeep,
+            desk=desk,
+            reconciler=reconciler,
+            heartbeat=heartbeat,
+            status=self._status,
+            commands=self._commands(),
+            publisher=publisher,
+            watchdog=watchdog,
+            lane=self._lane,
+        )
+
+    # --- the parts ----------------------------------------------------------------------------------------
+
+    def _fold(self) -> LiveBook:
+        days = self._settings.caps.settlement_days
+        book = LiveBook(lambda day: self._calendar.settlement_date(day, days))
+        for record in Journal.read(self._journal.path):
+            book.apply(record.kind, record.payload)
+        self._status.peak_nlv = book.peak_nlv
+        self._status.fills = book.ledger.fills
+        self._status.commission = book.ledger.commissions()
+        return book
+
+    def _session(self, book: LiveBook) -> IBSession:
+        universe = self._settings.universe
+        return IBSession(
+            self._settings.broker,
+            client_id=self._settings.broker.main_client_id,
+            sink=self._queue.put,
+            clock=self._clock,
+            order_id_floor=book.orders.highest_order_id,
+            account_id=self._settings.account_id,
+            exchange=universe.exchange,
+            primary_exchange=universe.primary_exchange,
+            currency=universe.currency,
+        )
+
+    def _execution(
+        self, book: LiveBook, manager: OrderManager, session: IBSession, feed: IBFeed
+    ) -> tuple[IBExecutor, OrderUpkeep]:
+        settings = self._settings.execution
+        last = book.orders.last_sequence(short_run(self._identity.run_id))
+        factory = OrderFactory(OrderRefSequence(self._identity.run_id, last), self._grid, settings)
+        executor = IBExecutor(
+            session=session,
+            manager=manager,
+            journal=self._journal,
+            lane=self._lane,
+            submissions=SubmissionFile(
+                OrderSubmissionLog(
+                    self._folders.logs / "order_submissions.csv", run_id=self._identity.run_id
+                ),
+                self._clock,
+            ),
+            factory=factory,
+            settings=settings,
+            symbols=self._settings.universe.symbols,
+            quotes=feed.quote,
+            clock=self._clock,
+        )
+        upkeep = OrderUpkeep(
+            executor=executor,
+            session=session,
+            journal=self._journal,
+            factory=factory,
+            clock=self._clock,
+            query_after_s=settings.pending_submit_query_s,
+        )
+        return executor, upkeep
+
+    def _reconciler(self, book: LiveBook, manager: OrderManager, session: IBSession) -> Reconciler:
+        return Reconciler(
+            book=book,
+            orders=manager,
+            journal=self._journal,
+            clock=self._clock,
+            interval_s=self._settings.execution.reconcile_interval_s,
+            ask=lambda: session.request_snapshot().add_done_callback(self._post),
+        )
+
+    def _post(self, answer: Future[BrokerSnapshot]) -> None:
+        """Bring a broker's answer into the queue (on the session's thread)."""
+        if not answer.cancelled() and answer.exception() is None:
+            self._queue.put(answer.result())
+
+    def _trader(self, book: LiveBook, desk: OrderDesk, session: IBSession) -> Trader:
+        enabled = [one for one in self._settings.strategies if one.enabled]
+        cycle = DecisionCycle(
+            strategies=create_enabled(self._settings.strategies),
+            weights=[one.weight for one in enabled],
+            symbols=self._settings.universe.symbols,
+            sizing=self._settings.sizing,
+            caps=self._settings.caps,
+        )
+        cycle.restore(book.position, book.session_closes)
+
+        def row_done() -> None:
+            if self._status.connection is ConnectionState.READY:
+                session.current_time()
+
+        return Trader(
+            cycle=cycle,
+            book=book,
+            desk=desk,
+            journal=self._journal,
+            status=self._status,
+            session_at=lambda end_ns: self._calendar.session_at(end_ns - 1),
+            row_done=row_done,
+        )
+
+    def _heartbeat(self, book: LiveBook, desk: OrderDesk) -> tuple[Heartbeat, HeartbeatPublisher]:
+        publisher = HeartbeatPublisher(
+            self._endpoints.main_heartbeat, Signer.of(self._identity, self._key, self._clock)
+        )
+        heartbeat = Heartbeat(
+            publisher=publisher,
+            file=self._folders.logs / "main_heartbeat.json",
+            identity=self._identity,
+            clock=self._clock,
+            status=self._status,
+            queue=self._queue,
+            interval_s=self._settings.risk.heartbeat.interval_s,
+            positions=book.ledger.net_positions,
+            working_orders=lambda: desk.working_orders,
+        )
+        return heartbeat, publisher
+
+    def _watchdog(self) -> HeartbeatListener:
+        return HeartbeatListener(self._endpoints.watchdog_heartbeat, self._verifier(HEARTBEAT))
+
+    def _guard(self, watchdog: HeartbeatListener) -> Guard:
+        return Guard(
+            flags=FlagFolder(self._folders.flags, self._clock),
+            watchdog=watchdog,
+            lease_s=self._settings.risk.lease_s,
+            clock=self._clock,
+        )
+
+    def _verifier(self, kind: str) -> Verifier:
+        return Verifier(self._key, self._identity.run_id, sender=WATCHDOG, kinds={kind}, clock=self._clock)
+
+    def _commands(self) -> CommandServer:
+        return CommandServer(
+            self._endpoints.main_commands,
+            verifier=self._verifier(COMMAND),
+            signer=Signer.of(self._identity, self._key, self._clock),
+            close_order_lane=lambda: close_lane(self._lane),
+            on_command=self._on_command,
+        )
+
+    def _on_command(self, command: Command, body: Mapping[str, object]) -> None:
+        level = HaltLevel.HALTED if command is Command.HALT else HaltLevel.REDUCE_ONLY
+        self._queue.put(
+            Halt(
+                level=level,
+                reason=HaltReason.WATCHDOG_COMMAND,
+                detail=str(body.get("reason", "")),
+                source=WATCHDOG,
+            )
+        )
+
+
+class SubmissionFile:
+    """The submission log with the clock's stamps; what can't be written stops trading.
+
+    Parameters
+    ----------
+    log
+        The file that the watchdog counts lines of.
+    clock
+        Stamps each line.
+    """
+
+    def __init__(self, log: OrderSubmissionLog, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+
+    def record(self, order: Order) -> None:
+        """Write one line before the order leaves."""
+        try:
+            self._log.append(order, wall_ns=self._clock.now_ns(), monotonic_ns=self._clock.monotonic_ns())
+        except OSError as error:
+            raise StopTrading(f"the order submission log can't be written: {error}") from error
+
+
+def close_lane(lane: OrderLane) -> None:
+    """Close the order lane for good; returns when no order can leave any more."""
+    lane.close(HaltReason.WATCHDOG_COMMAND.value)
+
+
+def calendar_range() -> tuple[date, date]:
+    """Dates that the calendar covers: from the oldest packaged prices to well after today."""
+    return _FIRST_SESSION, _LAST_SESSION

@@ -1,0 +1,182 @@
+"""One row of closed bars in, what to do about it out: the live caller of the one decision path.
+
+Holds what the kernels remember (strategy states, market rows, decision state) and nothing of the broker: positions
+and the account come in with each call, so a backtest over the same rows and fills decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from core.config_schema import CapSettings, SizingSettings
+from core.events import Bar, Signal
+from core.reasons import Reason
+from portfolio.decision import decide_into, observe_signals
+from portfolio.decision_setup import decision_parameters
+from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
+from portfolio.market_rows import market_step, new_market_rows, new_market_state
+from portfolio.risk_manager import close_session
+from strategy.base import BarRow, Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one strategy should do with one symbol: move from ``position`` to ``target`` (whole shares, signed)."""
+
+    strategy: str
+    symbol: str
+    position: Decimal
+    target: Decimal
+    reason: Reason
+    stop_distance: float
+    """``stop_atr_multiple * ATR``, the distance of an entry's protective stop; NaN when the ATR isn't known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleResult:
+    """Signals that changed with this row, and decisions in which something is wanted or refused."""
+
+    signals: tuple[Signal, ...]
+    decisions: tuple[Decision, ...]
+
+
+class DecisionCycle:
+    """Steps every strategy over a row of bars and decides.
+
+    Parameters
+    ----------
+    strategies
+        Enabled strategies, in the order of the configuration.
+    weights
+        Share of the equity of each.
+    symbols
+        The universe, in the order of the matrices' columns.
+    sizing, caps
+        Their sections of the configuration.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategies: Sequence[Strategy],
+        weights: Sequence[float],
+        symbols: Sequence[str],
+        sizing: SizingSettings,
+        caps: CapSettings,
+    ) -> None:
+        self._strategies = tuple(strategies)
+        self._symbols = tuple(symbols)
+        self._sizing = sizing
+        self._parameters = decision_parameters(sizing, caps, weights)
+        self._column = {symbol: index for index, symbol in enumerate(self._symbols)}
+        self._steps = [[strategy.new_state() for _ in self._symbols] for strategy in self._strategies]
+        self._markets = [new_market_state() for _ in self._symbols]
+        self._rows = new_market_rows(len(self._symbols))
+        shape = (len(self._strategies), len(self._symbols))
+        self._signals = np.full(shape, np.nan)
+        self._positions = np.zeros(shape)
+        self._targets = np.zeros(shape)
+        self._reasons = np.zeros(shape, dtype=np.int64)
+        self._said = np.zeros(shape, dtype=np.int64)
+        self._state = new_decision_state(*shape, sizing.volatility_window_sessions)
+
+    @property
+    def warmup_bars(self) -> int:
+        """Bars that every symbol needs before all strategies have a signal."""
+        return max((strategy.warmup_bars for strategy in self._strategies), default=0)
+
+    def close_of(self, symbol: str) -> float:
+        """Last close of ``symbol``; NaN before its first bar."""
+        return float(self._rows.close[self._column[symbol]])
+
+    def warm(self, bars: Mapping[str, Bar]) -> None:
+        """Take a row of past bars: indicators and signals move on, nothing is decided."""
+        self._step(bars)
+        observe_signals(self._state.directions, self._signals, self._positions)
+
+    def restore(self, positions: Callable[[str, str], Decimal], sessions: Sequence[float]) -> None:
+        """Take up after a restart: positions held by (strategy, symbol), and the NLV at each past session's close."""
+        self._read_positions(positions)
+        for nlv in sessions:
+            self.close_session(nlv)
+
+    def close_session(self, nlv: float) -> None:
+        """Book the session that has ended, for the volatility target."""
+        volatility = close_session(
+            self._state.volatility,
+            nlv,
+            self._parameters.target_volatility_annual,
+            self._parameters.max_leverage,
+        )
+        self._state = self._state._replace(volatility=volatility)
+
+    def decide(
+        self,
+        *,
+        end_ns: int,
+        bars: Mapping[str, Bar],
+        positions: Callable[[str, str], Decimal],
+        account: AccountRow,
+    ) -> CycleResult:
+        """Take the row that closed at ``end_ns`` and decide on all symbols at once.
+
+        A symbol without a bar in this row keeps its last signal and close; whether it may be traded on is for the
+        caller's pre-trade checks.
+        """
+        before = self._signals.copy()
+        self._step(bars)
+        self._read_positions(positions)
+        inputs = DecisionInputs(self._signals, self._positions, self._rows, account)
+        decide_into(self._parameters, self._state, inputs, self._targets, self._reasons)
+        return CycleResult(signals=self._changed_signals(before, end_ns), decisions=self._decisions())
+
+    def _step(self, bars: Mapping[str, Bar]) -> None:
+        for symbol, bar in bars.items():
+            column = self._column[symbol]
+            row = BarRow(bar.open, bar.high, bar.low, bar.close, bar.volume)
+            self._markets[column] = market_step(
+                self._markets[column], self._rows, column, row, self._sizing.atr_window
+            )
+            for index, strategy in enumerate(self._strategies):
+                states = self._steps[index]
+                states[column], self._signals[index, column] = strategy.step(states[column], row)
+
+    def _read_positions(self, positions: Callable[[str, str], Decimal]) -> None:
+        for index, strategy in enumerate(self._strategies):
+            for column, symbol in enumerate(self._symbols):
+                self._positions[index, column] = float(positions(strategy.name, symbol))
+
+    def _changed_signals(self, before: np.ndarray, end_ns: int) -> tuple[Signal, ...]:
+        changed = (self._signals != before) & ~np.isnan(self._signals)
+        # The first weight after the warm-up is news only when it asks for something.
+        changed &= ~(np.isnan(before) & (self._signals == 0))
+        return tuple(
+            Signal(
+                strategy=self._strategies[row].name,
+                symbol=self._symbols[column],
+                weight=float(self._signals[row, column]),
+                bar_end_ns=end_ns,
+            )
+            for row, column in np.argwhere(changed).tolist()
+        )
+
+    def _decisions(self) -> tuple[Decision, ...]:
+        wanted = self._targets != self._positions
+        # A refusal is told when it begins, not again on each bar while it stands.
+        refused = (self._reasons != Reason.NONE) & (self._reasons != self._said)
+        self._said[:] = self._reasons
+        return tuple(
+            Decision(
+                strategy=self._strategies[row].name,
+                symbol=self._symbols[column],
+                position=Decimal(int(self._positions[row, column])),
+                target=Decimal(int(self._targets[row, column])),
+                reason=Reason(int(self._reasons[row, column])),
+                stop_distance=self._sizing.stop_atr_multiple * float(self._rows.atr[column]),
+            )
+            for row, column in np.argwhere(wanted | refused).tolist()
+        )

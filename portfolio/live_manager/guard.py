@@ -1,0 +1,59 @@
+"""What forbids orders from outside the engine: kill flags, and the lease that the watchdog's heartbeat grants.
+
+Fail closed: a flag folder that can't be read is as bad as a flag, and no fresh heartbeat means no lease.
+"""
+
+from __future__ import annotations
+
+from core.clock import Clock
+from core.events import Halt, HaltLevel, HaltReason
+from core.flags import FlagFolder, FlagKind, FlagState
+from core.ipc.heartbeat import HeartbeatListener
+
+_REASONS = {
+    FlagKind.KILL_NOW: HaltReason.KILL_NOW_FLAG,
+    FlagKind.KILL: HaltReason.KILL_FLAG,
+    FlagKind.UNREADABLE: HaltReason.FLAG_FOLDER,
+}
+
+
+class Guard:
+    """Polls flags and lease.
+
+    Parameters
+    ----------
+    flags
+        The flag folder.
+    watchdog
+        Listener on the watchdog's heartbeat.
+    lease_s
+        Age beyond which a heartbeat grants nothing.
+    clock
+        Heartbeats age on the monotonic clock, from the moment at which the watchdog sent them.
+    """
+
+    def __init__(
+        self, *, flags: FlagFolder, watchdog: HeartbeatListener, lease_s: float, clock: Clock
+    ) -> None:
+        self._flags = flags
+        self._watchdog = watchdog
+        self._lease_ns = round(lease_s * 1e9)
+        self._clock = clock
+
+    def flag_halt(self) -> Halt | None:
+        """Halt that a standing flag asks for; None when there is none."""
+        state = self._flags.present()
+        return halt_of(state) if state.stands else None
+
+    def has_lease(self) -> bool:
+        """Whether the watchdog watches, says so, and said so recently enough to open risk under it."""
+        self._watchdog.poll()
+        last = self._watchdog.last
+        if last is None or last.body.get("lease") is not True:
+            return False
+        return self._clock.monotonic_ns() - last.monotonic_ns <= self._lease_ns
+
+
+def halt_of(state: FlagState) -> Halt:
+    """Halt that a standing flag means."""
+    return Halt(level=HaltLevel.HALTED, reason=_REASONS[state.kind], detail=state.detail, source="flags")

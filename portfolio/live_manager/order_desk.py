@@ -1,0 +1,266 @@
+"""The engine's order side: decisions become plans, the broker's reports become book entries, denials are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport, Side
+from core.journal import Journal
+from core.reasons import Reason
+from core.records import RecordKind
+from execution.ib_executor import IBExecutor
+from execution.order_manager import OrderManager, StrayOrder
+from execution.order_records import fill_payload
+from execution.order_state import OrderState
+from execution.plans import Denial, EntryPlan, ExitPlan, Plan, TradingConditions
+from execution.upkeep import OrderUpkeep, UpkeepReport
+from portfolio.ledger import WATCHDOG
+from portfolio.live_manager.book import LiveBook
+from portfolio.live_manager.decision_cycle import Decision
+from portfolio.live_manager.status import RunStatus
+from portfolio.reconciliation import KILL_PREFIX
+
+OrderMessage = OrderStatusReport | OpenOrderReport | Execution | Commission | BrokerError
+
+
+class OrderDesk:
+    """Owned by the engine thread.
+
+    Parameters
+    ----------
+    book, manager, executor, upkeep, journal, status
+        The engine's own.
+    ask_broker
+        Asks for a reconciliation when a report can't be explained by our book.
+    """
+
+    def __init__(
+        self,
+        *,
+        book: LiveBook,
+        manager: OrderManager,
+        executor: IBExecutor,
+        upkeep: OrderUpkeep,
+        journal: Journal,
+        status: RunStatus,
+        ask_broker: Callable[[str], None],
+    ) -> None:
+        self._book = book
+        self._manager = manager
+        self._executor = executor
+        self._upkeep = upkeep
+        self._journal = journal
+        self._status = status
+        self._ask_broker = ask_broker
+        self._log = structlog.get_logger(__name__)
+        self._told: dict[tuple[str, str], Reason] = {}
+        self._unprotected: set[tuple[str, str]] = set()
+
+    # --- from decisions to orders -------------------------------------------------------------------------
+
+    def act(
+        self,
+        decisions: Iterable[Decision],
+        conditions: TradingConditions,
+        *,
+        bar_end_ns: int,
+        price_of: Callable[[str], float],
+    ) -> None:
+        """Send what the decisions ask for, as far as the checks let it out."""
+        plans = []
+        for decision in decisions:
+            if decision.target != decision.position:
+                plan = self._plan(decision, bar_end_ns, price_of(decision.symbol))
+                if plan is not None:
+                    plans.append(plan)
+        if not plans:
+            return
+        submission = self._executor.submit(plans, conditions)
+        self._status.orders_sent += len(submission.sent)
+        refused = {(denial.strategy, denial.symbol) for denial in submission.denials}
+        for plan in plans:
+            if (plan.strategy, plan.symbol) not in refused:
+                self._told.pop((plan.strategy, plan.symbol), None)
+        for order in submission.sent:
+            self._log.info(
+                "order_sent",
+                order_ref=order.order_ref,
+                strategy=order.strategy,
+                symbol=order.symbol,
+                side=str(order.side),
+                quantity=str(order.quantity),
+                order_type=str(order.order_type),
+                reason=order.reason,
+            )
+        self.tell(submission.denials, bar_end_ns)
+
+    def _plan(self, decision: Decision, bar_end_ns: int, price: float) -> Plan | None:
+        common = {"strategy": decision.strategy, "symbol": decision.symbol}
+        if decision.position:
+            return ExitPlan(
+                **common,
+                position=decision.position,
+                quantity=abs(decision.position) - abs(decision.target),
+                arrival_price=price,
+                created_ns=bar_end_ns,
+                reason=decision.reason.code if decision.reason else "exit",
+            )
+        if self._manager.pending_exposure(decision.strategy, decision.symbol):
+            return None  # the entry of an earlier bar is still at work
+        side = Side.BUY if decision.target > 0 else Side.SELL
+        return EntryPlan(
+            **common,
+            side=side,
+            quantity=abs(decision.target),
+            stop_price=price - side.sign * decision.stop_distance,
+            arrival_price=price,
+            created_ns=bar_end_ns,
+            reason=decision.reason.code if decision.reason else "entry",
+        )
+
+    def tell(self, denials: Iterable[Denial], bar_end_ns: int) -> None:
+        """Journal and count denials; one that repeats bar after bar is told when it begins."""
+        new = []
+        for denial in denials:
+            key = (denial.strategy, denial.symbol)
+            if self._told.get(key) is not denial.reason:
+                self._told[key] = denial.reason
+                new.append(denial)
+        if not new:
+            return
+        with self._journal.batch():
+            for denial in new:
+                self._journal.append(
+                    RecordKind.DENIAL,
+                    {
+                        "bar_end_ns": bar_end_ns,
+                        "strategy": denial.strategy,
+                        "symbol": denial.symbol,
+                        "reason": denial.reason.code,
+                        "quantity": str(denial.quantity),
+                        "detail": denial.detail,
+                    },
+                )
+        for denial in new:
+            self._status.count_denial(denial.reason)
+            self._log.info(
+                "order_denied",
+                strategy=denial.strategy,
+                symbol=denial.symbol,
+                reason=denial.reason.code,
+                quantity=str(denial.quantity),
+                detail=denial.detail,
+            )
+
+    def look_after(self, conditions: TradingConditions, market_ns: int) -> UpkeepReport:
+        """One round of upkeep: open questions, cancels without an answer, stops that don't fit."""
+        report = self._upkeep.run(self._book.positions(), conditions, market_ns)
+        if report.resolution is not None:
+            for execution in report.resolution.missing:
+                self.on_execution(execution)
+        bare = {(one.strategy, one.symbol) for one in report.unprotected}
+        for strategy, symbol in bare - self._unprotected:
+            self._log.error("position_without_stop", strategy=strategy, symbol=symbol)
+        self._unprotected = bare
+        self.tell(report.denials, market_ns)
+        return report
+
+    # --- from the broker's reports to the book ------------------------------------------------------------
+
+    def on_message(self, message: OrderMessage) -> None:
+        """Take one report of the broker about orders."""
+        if isinstance(message, Execution):
+            self.on_execution(message)
+        elif isinstance(message, Commission):
+            self.on_commission(message)
+        elif isinstance(message, BrokerError):
+            self._on_error(message)
+        else:
+            change = (
+                self._manager.on_status(message)
+                if isinstance(message, OrderStatusReport)
+                else self._manager.on_open_order(message)
+            )
+            if isinstance(change, StrayOrder):
+                self.on_strays((change,))
+
+    def on_strays(self, strays: Iterable[StrayOrder]) -> None:
+        """End orders that the broker has twice."""
+        for stray in strays:
+            self._log.error("order_twice_at_broker", order_ref=stray.order_ref, perm_ids=list(stray.perm_ids))
+            self._executor.cancel_stray(stray)
+
+    def on_execution(self, execution: Execution) -> None:
+        """Book an execution; one that isn't ours starts a reconciliation."""
+        if execution.order_ref.startswith(KILL_PREFIX):
+            self._book_watchdog(execution)
+            return
+        result = self._manager.on_execution(execution)
+        if result.state is None:
+            self._log.warning("foreign_execution", symbol=execution.symbol, order_ref=execution.order_ref)
+            self._ask_broker("foreign_execution")
+            return
+        if not result.is_booked:
+            return
+        self._book.apply_money(RecordKind.FILL, fill_payload(execution, result.state.order))
+        self._status.fills = self._book.ledger.fills
+        if result.overfilled:
+            self._log.error("overfilled", order_ref=execution.order_ref, filled=str(result.state.filled))
+            self._ask_broker("overfilled")
+        self._log.info(
+            "fill",
+            order_ref=execution.order_ref,
+            strategy=result.strategy,
+            symbol=execution.symbol,
+            side=str(execution.side),
+            quantity=str(execution.quantity),
+            price=str(execution.price),
+        )
+
+    def _book_watchdog(self, execution: Execution) -> None:
+        if self._book.ledger.booked(execution.exec_id):
+            return
+        payload = {
+            "exec_id": execution.exec_id,
+            "order_ref": execution.order_ref,
+            "order_id": execution.order_id,
+            "perm_id": execution.perm_id,
+            "client_id": execution.client_id,
+            "account": execution.account,
+            "symbol": execution.symbol,
+            "side": str(execution.side),
+            "quantity": str(execution.quantity),
+            "price": str(execution.price),
+            "time_ns": execution.time_ns,
+            "strategy": WATCHDOG,
+            "arrival_price": None,
+        }
+        self._journal.append(RecordKind.FILL, payload)
+        self._book.apply(RecordKind.FILL, payload)
+
+    def on_commission(self, commission: Commission) -> None:
+        """Book a commission."""
+        if self._manager.on_commission(commission):
+            payload = {
+                "exec_id": commission.exec_id,
+                "amount": str(commission.amount),
+                "currency": commission.currency,
+            }
+            self._book.apply_money(RecordKind.COMMISSION, payload)
+            self._status.commission = self._book.ledger.commissions()
+
+    def _on_error(self, error: BrokerError) -> None:
+        change = self._manager.on_error(error)
+        log = self._log.warning if change is not None else self._log.debug
+        log("broker_error", code=error.code, request_id=error.request_id, text=error.message)
+
+    def live_orders(self) -> tuple[OrderState, ...]:
+        """Orders of ours that may still fill."""
+        return tuple(state for state in self._manager.book.pending() if state.is_live)
+
+    @property
+    def working_orders(self) -> int:
+        """Number of live orders."""
+        return len(self.live_orders())

@@ -1,0 +1,166 @@
+"""What happens at each closed row of bars: value the book, decide, journal, act, and say that it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import structlog
+
+from core.events import Bar
+from core.journal import Journal
+from core.records import RecordKind
+from data.bar_assembler import MarketRow
+from data.exchange_calendar import Session
+from execution.plans import Denial, TradingConditions
+from portfolio.decision_types import AccountRow
+from portfolio.live_manager.book import LiveBook
+from portfolio.live_manager.decision_cycle import CycleResult, DecisionCycle
+from portfolio.live_manager.order_desk import OrderDesk
+from portfolio.live_manager.status import RunStatus
+
+
+class Trader:
+    """Owned by the engine thread.
+
+    Parameters
+    ----------
+    cycle, book, desk, journal, status
+        The engine's own.
+    session_at
+        Session in which a bar that ended at a given time lies.
+    row_done
+        Called when a row has been dealt with; the paper gateway's replay waits for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        cycle: DecisionCycle,
+        book: LiveBook,
+        desk: OrderDesk,
+        journal: Journal,
+        status: RunStatus,
+        session_at: Callable[[int], Session | None],
+        row_done: Callable[[], None],
+    ) -> None:
+        self._cycle = cycle
+        self._book = book
+        self._desk = desk
+        self._journal = journal
+        self._status = status
+        self._session_at = session_at
+        self._row_done = row_done
+        self._log = structlog.get_logger(__name__)
+
+    def warm(self, row: MarketRow) -> None:
+        """Take a past row: indicators move on, nothing is decided."""
+        self._cycle.warm(row.bars)
+
+    def on_row(self, row: MarketRow, conditions: TradingConditions) -> None:
+        """Decide on a row that has just closed, and act."""
+        self._status.market_ns = row.end_ns
+        self._status.bars += 1
+        self._begin_session(row.end_ns)
+        price_of = self._prices(row)
+        account = self._account(row.end_ns, price_of)
+        result = self._cycle.decide(
+            end_ns=row.end_ns, bars=row.bars, positions=self._book.position, account=account
+        )
+        self._record(row.end_ns, result, price_of)
+        self._status.signals += len(result.signals)
+        holes = frozenset(symbol for symbol, bar in row.bars.items() if not bar.complete) | frozenset(
+            row.missing
+        )
+        self._desk.act(
+            result.decisions,
+            replace(conditions, stale_symbols=conditions.stale_symbols | holes),
+            bar_end_ns=row.end_ns,
+            price_of=price_of,
+        )
+        self._row_done()
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _begin_session(self, end_ns: int) -> None:
+        session = self._session_at(end_ns)
+        if session is None or session.date.isoformat() == self._book.session_date:
+            return
+        closes = len(self._book.session_closes)
+        payload = {
+            "date": session.date.isoformat(),
+            "open_ns": session.open_ns,
+            "close_ns": session.close_ns,
+        }
+        self._journal.append(RecordKind.SESSION, payload)
+        self._book.apply(RecordKind.SESSION, payload)
+        for nlv in self._book.session_closes[closes:]:
+            self._cycle.close_session(nlv)
+        self._status.sessions += 1
+        self._status.session_date = self._book.session_date
+        self._log.info("session", date=self._book.session_date, early_close=session.early_close)
+
+    def _prices(self, row: MarketRow) -> Callable[[str], float]:
+        def price_of(symbol: str) -> float:
+            bar: Bar | None = row.bars.get(symbol)
+            return bar.close if bar is not None else self._cycle.close_of(symbol)
+
+        return price_of
+
+    def _account(self, end_ns: int, price_of: Callable[[str], float]) -> AccountRow:
+        value = self._book.value(price_of)
+        nlv = math.nan if value is None else float(value[0])
+        if value is not None:
+            self._status.mark(value[0], self._book.ledger.cash)
+        return AccountRow(
+            nlv=nlv,
+            peak_nlv=float(max(self._book.peak_nlv, self._status.peak_nlv)),
+            settled_cash=float(self._book.settled.settled),
+            fills_this_month=self._book.month.count_at(end_ns),
+        )
+
+    def _record(self, end_ns: int, result: CycleResult, price_of: Callable[[str], float]) -> None:
+        value = self._book.value(price_of)
+        with self._journal.batch():
+            for signal in result.signals:
+                self._journal.append(RecordKind.SIGNAL, signal)
+            for one in result.decisions:
+                if one.target != one.position:
+                    self._journal.append(
+                        RecordKind.DECISION,
+                        {
+                            "bar_end_ns": end_ns,
+                            "strategy": one.strategy,
+                            "symbol": one.symbol,
+                            "position": str(one.position),
+                            "target": str(one.target),
+                            "reason": one.reason.code,
+                        },
+                    )
+            if value is not None:
+                payload = {
+                    "bar_end_ns": end_ns,
+                    "nlv": str(value[0]),
+                    "cash": str(self._book.ledger.cash),
+                    "gross": str(value[1]),
+                }
+                self._journal.append(RecordKind.EQUITY, payload)
+                self._book.apply(RecordKind.EQUITY, payload)
+        self._desk.tell(_refusals(result), end_ns)
+
+
+def _refusals(result: CycleResult) -> list[Denial]:
+    """Decisions in which an entry was wanted and nothing of it was left."""
+    return [
+        Denial(
+            strategy=one.strategy,
+            symbol=one.symbol,
+            reason=one.reason,
+            quantity=Decimal(0),
+            detail="decision",
+        )
+        for one in result.decisions
+        if one.target == one.position and one.reason
+    ]
