@@ -175,9 +175,11 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 def _load_heartbeat(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     document = _load(path)
-    if document is None or not isinstance(document.get("body"), dict):
+    if document is None:
         return None
-    body = document["body"]
+    body = document.get("body", document)  # the watchdog keeps what it says apart from the stamp, main does not
+    if not isinstance(body, dict):
+        return None
     header = {
         "run_id": _text(document, "run_id"),
         "monotonic_ns": _whole(document, "monotonic_ns"),
