@@ -186,6 +186,9 @@ class Liquidation:
 
     def _carry_out(self, actions: tuple[KillAction, ...]) -> None:
         for action in actions:
+            if isinstance(action, ReadOpenOrders | ReadPositions):
+                self._read(action)
+                continue
             match action:
                 case CancelAll():
                     self._cancel_all()
@@ -193,10 +196,6 @@ class Liquidation:
                     self._fence.begin(self.kill.reason.value)
                 case RecordStart():
                     self._record_start()
-                case ReadOpenOrders():
-                    self._read_open_orders(action.read_id)
-                case ReadPositions():
-                    self._read_positions(action.read_id)
                 case SendCloses():
                     self._send(action.orders)
                 case Note():
@@ -235,9 +234,14 @@ class Liquidation:
             self._alerts.tell(
                 Severity.CRITICAL, f"kill: the flag can't be written: {error}", key="flag_write"
             )
-        started = body | {"detected_monotonic_ns": kill.detected_ns, "flag_mtime_ns": kill.flag_mtime_ns}
+        started = body | {
+            "detected_monotonic_ns": kill.detected_ns,
+            "flag_mtime_ns": kill.flag_mtime_ns,
+            "flag_age_ns": kill.flag_age_ns,
+        }
         self._recorder.write(RecordKind.KILL_STARTED, started)
-        self._note("cancel_sent", "", at_ns=self._cancel_sent_ns)
+        if self._cancel_sent_ns is not None:
+            self._note("cancel_sent", "", at_ns=self._cancel_sent_ns)
         self._alerts.tell(Severity.CRITICAL, f"KILL ({kill.reason.value}): {kill.detail}")
 
     def _note(self, step: str, detail: str, *, at_ns: int | None = None) -> None:
@@ -246,20 +250,23 @@ class Liquidation:
         payload = {"kill_id": self.kill.kill_id, "step": step, "monotonic_ns": moment, "detail": detail}
         self._recorder.write(RecordKind.KILL_STEP, payload)
 
-    def _read_open_orders(self, read_id: int) -> None:
-        def answered(future: Future[tuple[OpenOrderReport, ...] | Unknown]) -> None:
+    def _read(self, question: ReadOpenOrders | ReadPositions) -> None:
+        """Ask the broker; the answer comes back through the loop, stamped with its arrival."""
+        read_id = question.read_id
+
+        def orders_answered(future: Future[tuple[OpenOrderReport, ...] | Unknown]) -> None:
             answer = _result_of(future)
             self._post(OpenOrdersRead(read_id=read_id, orders=answer, at_ns=self._clock.monotonic_ns()))
 
-        self._session.open_orders().add_done_callback(answered)
-
-    def _read_positions(self, read_id: int) -> None:
-        def answered(future: Future[tuple[PositionReport, ...] | Unknown]) -> None:
+        def positions_answered(future: Future[tuple[PositionReport, ...] | Unknown]) -> None:
             answer = _result_of(future)
             held = None if answer is None else {report.symbol: report.quantity for report in answer}
             self._post(PositionsRead(read_id=read_id, positions=held, at_ns=self._clock.monotonic_ns()))
 
-        self._session.positions().add_done_callback(answered)
+        if isinstance(question, ReadOpenOrders):
+            self._session.open_orders().add_done_callback(orders_answered)
+        else:
+            self._session.positions().add_done_callback(positions_answered)
 
     def _send(self, orders: tuple[ClosingOrder, ...]) -> None:
         ids = [self._session.next_order_id() for _ in orders]

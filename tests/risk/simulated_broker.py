@@ -78,7 +78,6 @@ class World:
     finish: Finish | None = None
     closes_journaled: int = 0
     references: list[str] = field(default_factory=list)
-    growth_after_fence: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -91,12 +90,15 @@ class World:
         self._connection = 0
         self._ready = True
         self.main_may_send = True
+        self.reported: dict[str, Decimal] = {}
+        self._lag_until: dict[str, int] = {}
         self._machine: KillSequence | None = None
         self._fence_raised = False
         for symbol in SYMBOLS:
             self.positions[symbol] = Decimal(self.random.choice((0, 100, 250, -100, 37)))
             for _ in range(self.random.randint(0, 4)):
                 self._work(f"main-{symbol}", symbol, self.random.choice(tuple(Side)), Decimal(50))
+        self.reported.update(self.positions)
         for order in list(self.working.values())[: self.troubles.uncancellable]:
             order.stuck = True
 
@@ -129,6 +131,10 @@ class World:
                 f"{order.reference} let {order.symbol} grow from {before} to {after}"
             )
         self.positions[order.symbol] = after
+        # The broker's position report follows its executions at a distance.
+        lag = self.random.randint(0, 30 * MS)
+        when = self._lag_until[order.symbol] = max(self._lag_until.get(order.symbol, 0), self.now + lag)
+        self.at(when, partial(self.reported.__setitem__, order.symbol, after))
         order.remaining -= quantity
         if not order.remaining:
             self.working.pop(order.perm_id, None)
@@ -141,9 +147,17 @@ class World:
                 self._fill(order, min(order.remaining, Decimal(self.random.choice((10, 25, 50)))))
         if self.main_may_send and self.random.random() < 0.3:
             symbol, side = self.random.choice(SYMBOLS), self.random.choice(tuple(Side))
-            self.wire("main", partial(self._work, f"main-{symbol}", symbol, side, Decimal(50)))
+            arrive = self._main_market_order if self.random.random() < 0.7 else self._main_resting_order
+            self.wire("main", partial(arrive, symbol, side), longest_ms=40)
         if self.finish is None:
             self.at(self.now + 4 * MS, self._market_step)
+
+    def _main_market_order(self, symbol: str, side: Side) -> None:
+        order = self._work(f"main-{symbol}", symbol, side, Decimal(50))
+        self._fill(order, order.remaining)
+
+    def _main_resting_order(self, symbol: str, side: Side) -> None:
+        self._work(f"main-{symbol}", symbol, side, Decimal(50))
 
     def _broker_cancel_all(self) -> None:
         for order in list(self.working.values()):
@@ -249,9 +263,7 @@ class World:
         return OpenOrdersRead(read_id=number, orders=self._open_orders() if known else None, at_ns=self.now)
 
     def _read_positions(self, number: int, known: bool) -> KillEvent:
-        return PositionsRead(
-            read_id=number, positions=dict(self.positions) if known else None, at_ns=self.now
-        )
+        return PositionsRead(read_id=number, positions=dict(self.reported) if known else None, at_ns=self.now)
 
     def _send(self, orders: tuple[ClosingOrder, ...]) -> None:
         for close in orders:

@@ -56,6 +56,8 @@ def test_a_kill_never_turns_a_position_round_and_ends_flat_or_with_a_listed_resi
     assert held == listed
     assert outcome.flat == (not outcome.residue)
     assert all(item.reason for item in outcome.residue)
+    if outcome.flat:
+        assert not world.working
     assert all(order.stuck for order in world.working.values())
     if not trouble.halted_symbols and not trouble.uncancellable:
         assert outcome.flat

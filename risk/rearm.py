@@ -1,0 +1,102 @@
+"""Re-arming: a human clears the kill, with a reason, in the journal. The only way back from a kill."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+from pathlib import Path
+
+from core.clock import Clock
+from core.errors import AlreadyRunning, JournalCorrupt
+from core.events import HaltReason
+from core.flags import FlagFolder
+from core.identity import new_run_id
+from core.journal import Journal, read, set_aside
+from core.locks import InstanceLock, is_locked
+from core.records import RecordKind
+from risk.kill_history import KINDS, KillHistory
+
+
+def rearm(
+    reason: str, *, flags: FlagFolder, journal_path: Path, locks: tuple[Path, Path], clock: Clock
+) -> str:
+    """Archive the kill flags and journal who cleared them and why.
+
+    Parameters
+    ----------
+    reason
+        Why it is safe to trade again; must not be blank.
+    locks
+        Lock files of the watchdog and of main.
+
+    Returns
+    -------
+    str
+        What was done, for the terminal.
+
+    Raises
+    ------
+    AlreadyRunning
+        While either process runs.
+    ValueError
+        When the reason is blank.
+    OSError, StopTrading
+        When a flag can't be moved, or the journal can't be written. The journal is written first: a re-arming
+        that left no trace does not happen.
+    """
+    if not reason.strip():
+        raise ValueError("a reason is needed")
+    watchdog_lock, main_lock = locks
+    if is_locked(main_lock):
+        raise AlreadyRunning(f"main runs (it holds {main_lock}); stop the system before re-arming")
+    with InstanceLock(watchdog_lock, run_id="rearm"):
+        history = _history(journal_path)
+        standing = flags.standing()
+        peak_reset = history.reason is HaltReason.DRAWDOWN
+        journal = Journal(
+            journal_path, process="rearm", run_id=new_run_id(), boot_id=secrets.token_hex(8), clock=clock
+        )
+        try:
+            journal.append(
+                RecordKind.REARMED,
+                {
+                    "reason": reason,
+                    "user": getpass.getuser(),
+                    "cleared": list(standing),
+                    "kill_id": history.kill_id,
+                    "peak_reset": peak_reset,
+                },
+            )
+        finally:
+            journal.close()
+        moved = flags.clear()
+    done = [f"re-armed: {reason}"]
+    done += [f"archived {path.name}" for path in moved] or ["no flag stood"]
+    if history.is_unfinished:
+        done.append(f"kill {history.kill_id} had not ended: look at the account before trading")
+    if peak_reset:
+        done.append("the drawdown is accepted: the peak is counted anew")
+    return "\n".join(done)
+
+
+def open_journal(path: Path, *, run_id: str, boot_id: str, clock: Clock) -> tuple[Journal, str]:
+    """Open the watchdog's journal; a damaged one is set aside and a new one begun, because the kill path must work.
+
+    Returns
+    -------
+    tuple of Journal and str
+        The journal, and what went wrong (empty when nothing did).
+    """
+    try:
+        return Journal(path, process="risk_monitor", run_id=run_id, boot_id=boot_id, clock=clock), ""
+    except JournalCorrupt as error:
+        kept = set_aside(path, f"{clock.now_ns()}")
+        journal = Journal(path, process="risk_monitor", run_id=run_id, boot_id=boot_id, clock=clock)
+        return journal, f"{error}; it was set aside as {kept.name}"
+
+
+def _history(path: Path) -> KillHistory:
+    try:
+        return KillHistory.of(read(path, 0, KINDS))
+    except (FileNotFoundError, JournalCorrupt):
+        return KillHistory()

@@ -1,0 +1,364 @@
+"""The watchdog's loop: look at the flags, take what the broker and main say, run the checks, kill when it must.
+
+One thread does all of it. The broker session's threads and the loop meet in one queue; waiting on that queue is the
+loop's pause between two looks at the flags. Time is the monotonic clock throughout.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from core.clock import Clock
+from core.config_schema import RiskSettings
+from core.events import ConnectionChanged, ConnectionState, Event, HaltReason
+from core.exit_codes import ExitCode
+from core.flags import FlagFolder, FlagKind, FlagState
+from core.ib_wrapper.session import IBSession
+from core.locks import read_owner
+from core.records import RecordKind
+from risk.alerts import Alerts, Severity
+from risk.checks.flags import check_flags
+from risk.checks.verdict import CheckStatus, Confirmation, Verdict
+from risk.fence import Fence
+from risk.heartbeat_watch import HeartbeatWatch
+from risk.kill_history import KillHistory
+from risk.kill_messages import KillEvent
+from risk.liquidation import Kill, Liquidation, report_body
+from risk.monitors import Monitors
+from risk.peak import PeakStore
+from risk.questions import Questions
+from risk.recorder import Recorder
+from risk.status import StatusPublisher
+
+REARM_HINT = 'a human re-arms with: ./run_system.sh --rearm "reason"'
+_CHECKS_EVERY_NS = 50_000_000
+_STATUS_EVERY_NS = 250_000_000
+_JOURNAL_EVERY_NS = 5_000_000_000
+_FLAG_AGE_LIMIT_NS = 60_000_000_000
+_BATCH = 256
+# These breaches take main's lease away and are told, but do not sell the account.
+_NO_KILL = frozenset({HaltReason.BROKER_SILENCE})
+
+Item = Event | Callable[[], None]
+
+
+class WatchdogState(StrEnum):
+    """What the watchdog is doing, as its heartbeat says."""
+
+    STARTING = "starting"
+    WATCHING = "watching"
+    BLIND = "blind"
+    KILLING = "killing"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the watchdog is made of; wired in ``risk_monitor.py``."""
+
+    settings: RiskSettings
+    run_id: str
+    main_lock: Path
+    clock: Clock
+    session: IBSession
+    flags: FlagFolder
+    fence: Fence
+    monitors: Monitors
+    heartbeats: HeartbeatWatch
+    recorder: Recorder
+    alerts: Alerts
+    status: StatusPublisher
+    history: KillHistory
+    peaks: dict[str, float]
+
+
+class Watchdog:
+    """The second line of defence.
+
+    Parameters
+    ----------
+    parts
+        Its collaborators.
+    inbox
+        Where the broker session's events arrive.
+    """
+
+    def __init__(self, parts: Parts, inbox: queue.SimpleQueue[Item]) -> None:
+        self._parts = parts
+        self._inbox = inbox
+        self._clock = parts.clock
+        self._log = structlog.get_logger("watchdog")
+        self._stopping = False
+        self._liquidation: Liquidation | None = None
+        self._halted: str | None = None
+        self._flag_seen = FlagState(kind=FlagKind.NONE)
+        self._statuses: dict[str, CheckStatus] = {}
+        self._peak_store: PeakStore | None = None
+        self._next_checks = self._next_status = self._next_journal = 0
+        drawdown, daily = parts.settings.drawdown, parts.settings.daily_loss
+        gross = parts.settings.gross_exposure
+        self._confirmations = {
+            "drawdown": Confirmation(drawdown.confirmations),
+            "daily_loss": Confirmation(daily.confirmations),
+            "gross_exposure": Confirmation(gross.confirmations),
+        }
+        self._questions = Questions(
+            parts.session,
+            parts.monitors,
+            clock=parts.clock,
+            positions_every_s=parts.settings.book_mismatch.interval_s,
+            values_max_age_s=drawdown.max_age_s,
+            post=inbox.put,
+        )
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    def run(self) -> ExitCode:
+        """Watch until asked to stop; a kill that has begun is carried to its end first."""
+        self._parts.session.start()
+        self._take_up()
+        while not self._stopping or self._is_killing:
+            self.step()
+        self._keep_peak(now=True)
+        self._publish()
+        return ExitCode.HALTED if self._halted is not None or self._liquidation else ExitCode.CLEAN
+
+    def stop(self) -> None:
+        """Ask the loop to end; safe to call from a signal handler."""
+        self._stopping = True
+
+    def step(self) -> None:
+        """One turn: what has arrived, the flags, the kill, and what is due."""
+        self._drain(0.002 if self._is_killing else self._parts.settings.flag_poll_s)
+        flag = self._parts.flags.present()
+        if self._liquidation is None and self._halted is None:
+            self._judge_flag(flag)
+        if self._liquidation is not None:
+            self._liquidation.poll()
+        now = self._clock.monotonic_ns()
+        if now >= self._next_checks:
+            self._next_checks = now + _CHECKS_EVERY_NS
+            self._look()
+        if now >= self._next_journal:
+            self._next_journal = now + _JOURNAL_EVERY_NS
+            self._parts.monitors.read_journal()
+        if now >= self._next_status:
+            self._next_status = now + _STATUS_EVERY_NS
+            self._publish()
+            self._repeat_alert()
+
+    @property
+    def _is_killing(self) -> bool:
+        return self._liquidation is not None and self._liquidation.report is None
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._parts.session.state is ConnectionState.READY
+
+    def _take_up(self) -> None:
+        """Begin where an earlier incarnation ended: an unfinished kill is finished, a standing flag stays in force."""
+        history, flag = self._parts.history, self._parts.flags.present()
+        if history.is_unfinished:
+            self._begin(history.resume(self._clock))
+        elif flag.kind in {FlagKind.KILL, FlagKind.KILL_NOW}:
+            owner = read_owner(self._parts.main_lock)
+            is_main_here = owner is not None and owner.is_running() and owner.run_id == self._parts.run_id
+            if flag.kind is FlagKind.KILL_NOW and is_main_here and not history.ended:
+                return  # made while we were away: the first turn of the loop finds it and kills
+            name = "KILL_NOW.flag" if flag.kind is FlagKind.KILL_NOW else "KILL.flag"
+            self._halted = f"{name} stands since before the start ({flag.detail}); {REARM_HINT}"
+        elif history.ended:
+            self._halted = f"a kill ({history.reason}) has not been re-armed; {REARM_HINT}"
+
+    # --- taking in ---------------------------------------------------------------------------------------
+
+    def _drain(self, wait_s: float) -> None:
+        try:
+            self._take(self._inbox.get(timeout=wait_s))
+            for _ in range(_BATCH):
+                self._take(self._inbox.get_nowait())
+        except queue.Empty:
+            return
+
+    def _take(self, item: Item) -> None:
+        if callable(item):
+            item()
+            return
+        if isinstance(item, ConnectionChanged):
+            self._log.info("broker_session", state=item.state.value, reason=item.reason)
+            self._parts.monitors.on_session(ready=item.state is ConnectionState.READY)
+        self._parts.monitors.on_event(item)
+        if self._liquidation is not None:
+            self._liquidation.on_broker_event(item)
+
+    # --- judging -----------------------------------------------------------------------------------------
+
+    def _judge_flag(self, flag: FlagState) -> None:
+        verdict = check_flags(flag)
+        if verdict.is_breach:
+            now, wall = self._clock.monotonic_ns(), self._clock.now_ns()
+            age = wall - flag.mtime_ns
+            # A flag with an odd time (a copied file, a clock that jumped) is counted from when it was seen.
+            is_plausible = 0 <= age <= _FLAG_AGE_LIMIT_NS and self._flag_seen.kind is FlagKind.NONE
+            self._begin(
+                Kill(
+                    kill_id=secrets.token_hex(3),
+                    reason=verdict.reason,
+                    detail=verdict.detail,
+                    figures=verdict.figures,
+                    detected_ns=now,
+                    flag_mtime_ns=flag.mtime_ns,
+                    flag_age_ns=age if is_plausible else 0,
+                )
+            )
+        elif flag.kind is FlagKind.UNREADABLE:
+            text = f"the flags folder can't be read ({flag.detail}); main gets no lease"
+            self._parts.alerts.tell(Severity.CRITICAL, text, key="flags")
+        else:
+            self._parts.alerts.forget("flags")
+        self._flag_seen = flag
+
+    def _look(self) -> None:
+        """Hear main, ask the broker what is due, run the checks."""
+        parts = self._parts
+        while parts.heartbeats.poll():
+            pass
+        parts.monitors.read_files()
+        if self._is_ready and not self._is_killing:
+            self._questions.ask_due()
+            self._keep_peak()
+        for verdict in parts.monitors.evaluate():
+            self._note(verdict)
+            confirmation = self._confirmations.get(verdict.name)
+            confirmed = confirmation.take(verdict) if confirmation else verdict.is_breach
+            if (
+                confirmed
+                and verdict.reason not in _NO_KILL
+                and self._liquidation is None
+                and self._halted is None
+            ):
+                self._begin(
+                    Kill(
+                        kill_id=secrets.token_hex(3),
+                        reason=verdict.reason,
+                        detail=verdict.detail,
+                        figures=verdict.figures,
+                        detected_ns=self._clock.monotonic_ns(),
+                    )
+                )
+
+    def _note(self, verdict: Verdict) -> None:
+        """Record a status that has changed; tell of a breach and of what is not known any more."""
+        before = self._statuses.get(verdict.name)
+        if verdict.status is before:
+            return
+        self._statuses[verdict.name] = verdict.status
+        payload = {"name": verdict.name, "status": verdict.status.value, "figures": dict(verdict.figures)}
+        self._parts.status.row(verdict)
+        self._parts.recorder.write(RecordKind.CHECK, payload | {"detail": verdict.detail})
+        if verdict.is_breach:
+            self._parts.alerts.tell(Severity.CRITICAL, f"{verdict.name}: {verdict.detail}", key=verdict.name)
+        elif verdict.status is CheckStatus.UNKNOWN and before is CheckStatus.OK:
+            text = f"{verdict.name} is not known: {verdict.detail or 'no answer'}"
+            self._parts.alerts.tell(Severity.WARNING, text, key=f"{verdict.name}_unknown")
+
+    def _keep_peak(self, *, now: bool = False) -> None:
+        account, equity = self._parts.session.account, self._parts.monitors.equity
+        if account is None:
+            return
+        if self._peak_store is None:
+            stored = self._parts.peaks.get(account)
+            if stored is not None:
+                equity.peak = max(stored, equity.peak or 0.0)
+            self._peak_store = PeakStore(self._parts.recorder, self._clock, stored)
+        self._peak_store.keep(account, equity.peak, now=now)
+
+    # --- acting ------------------------------------------------------------------------------------------
+
+    def _begin(self, kill: Kill) -> None:
+        parts = self._parts
+        self._liquidation = Liquidation(
+            kill,
+            session=parts.session,
+            fence=parts.fence,
+            flags=parts.flags,
+            recorder=parts.recorder,
+            alerts=parts.alerts,
+            clock=parts.clock,
+            run_id=parts.run_id,
+            post=self._post,
+        )
+        self._liquidation.start()
+        self._publish()
+
+    def _post(self, event: KillEvent) -> None:
+        """Bring an event of the kill to the loop, from whatever thread."""
+
+        def handle() -> None:
+            if self._liquidation is not None:
+                self._liquidation.handle(event)
+
+        self._inbox.put(handle)
+
+    def _repeat_alert(self) -> None:
+        if self._halted is not None:
+            self._parts.alerts.tell(Severity.CRITICAL, f"halted: {self._halted}", key="halted")
+        elif self._liquidation is not None and self._liquidation.report is not None:
+            report = self._liquidation.report
+            what = "flat" if report.flat else "NOT flat, see the residue"
+            text = f"halted after a kill ({report.reason.value}), account {what}; {REARM_HINT}"
+            self._parts.alerts.tell(Severity.CRITICAL, text, key="halted")
+
+    # --- telling -----------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> WatchdogState:
+        """What it is doing now."""
+        if self._is_killing:
+            return WatchdogState.KILLING
+        if self._liquidation is not None or self._halted is not None:
+            return WatchdogState.HALTED
+        if self._is_ready and self._parts.session.account is not None:
+            return WatchdogState.WATCHING
+        return WatchdogState.BLIND if self._parts.session.statistics.connects else WatchdogState.STARTING
+
+    @property
+    def grants_lease(self) -> bool:
+        """Whether main may open risk: only while everything needed for a kill is at hand."""
+        return (
+            self.state is WatchdogState.WATCHING
+            and self._flag_seen.kind is FlagKind.NONE
+            and self._parts.recorder.works
+            and not self._stopping
+        )
+
+    def _publish(self) -> None:
+        equity = self._parts.monitors.view_equity()
+        liquidation = self._liquidation
+        kill: dict[str, object] | None = None
+        if liquidation is not None:
+            kill = {"kill_id": liquidation.kill.kill_id, "reason": liquidation.kill.reason.value}
+            if liquidation.report is not None:
+                kill |= report_body(liquidation.report)
+        self._parts.status.publish(
+            {
+                "state": self.state.value,
+                "lease": self.grants_lease,
+                "lease_s": self._parts.settings.lease_s,
+                "connection": self._parts.session.state.value,
+                "account": self._parts.session.account,
+                "nlv": equity.nlv,
+                "peak_nlv": equity.peak,
+                "drawdown": equity.drawdown,
+                "checks": {name: status.value for name, status in self._statuses.items()},
+                "halted": self._halted,
+                "kill": kill,
+            }
+        )

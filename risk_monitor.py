@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""The risk watchdog: a process of its own that can stop main, cancel every order and flatten the account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import structlog
+
+from core.clock import SystemClock
+from core.config_loader import Folders, LoadedSettings, load_settings
+from core.errors import AlreadyRunning, ConfigError, IncompatibleIbapi, StopTrading
+from core.exit_codes import ExitCode
+from core.flags import FlagFolder
+from core.ib_wrapper.session import IBSession
+from core.identity import Identity, read_ipc_key
+from core.ipc import (
+    CommandClient,
+    Endpoints,
+    HeartbeatListener,
+    HeartbeatPublisher,
+    Signer,
+    Verifier,
+)
+from core.journal import read
+from core.locks import InstanceLock, is_locked
+from core.records import RecordKind
+from risk.alerts import AlertHelper, Alerts, Severity
+from risk.fence import Fence
+from risk.heartbeat_watch import HeartbeatWatch
+from risk.kill_history import KINDS, KillHistory
+from risk.monitors import Monitors
+from risk.peak import peaks_of
+from risk.rearm import open_journal, rearm
+from risk.recorder import Recorder
+from risk.status import StatusPublisher
+from risk.watchdog import REARM_HINT, Item, Parts, Watchdog
+
+CLOCK = SystemClock()
+# A question without an answer holds up a kill; the watchdog asks again sooner than main does.
+_REQUEST_TIMEOUT_S = 1.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    options = _parse(arguments)
+    try:
+        loaded = load_settings(options.config, os.environ)
+        folders = loaded.folders
+        folders.make()
+        if options.status:
+            return _show_status(folders)
+        if options.rearm is not None:
+            return _rearm(options.rearm, folders)
+        return _watch(loaded, refuse_if_killed=options.refuse_if_killed)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.USAGE
+    except AlreadyRunning as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return ExitCode.ALREADY_RUNNING
+    except (StopTrading, IncompatibleIbapi, OSError) as error:
+        print(error, file=sys.stderr)
+        return ExitCode.INTERNAL_ERROR
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="risk_monitor.py", description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE")
+    parser.add_argument(
+        "--refuse-if-killed",
+        action="store_true",
+        help="end with exit code 4 when a kill flag stands at the start",
+    )
+    command = parser.add_mutually_exclusive_group()
+    command.add_argument("--rearm", metavar="REASON", help="archive the kill flags; the system must not run")
+    command.add_argument("--status", action="store_true", help="show flags and heartbeat, then end")
+    return parser.parse_args(arguments)
+
+
+def _show_status(folders: Folders) -> int:
+    flag = FlagFolder(folders.flags).present()
+    runs = is_locked(folders.control / "risk_monitor.lock")
+    print(f"watchdog   {'runs' if runs else 'does not run'}")
+    print(f"kill flag  {flag.kind.value}{': ' + flag.detail if flag.detail else ''}")
+    try:
+        body = json.loads((folders.logs / "risk_monitor_heartbeat.json").read_text())["body"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ExitCode.CLEAN
+    for key in ("state", "lease", "connection", "account", "nlv", "drawdown", "checks", "halted", "kill"):
+        print(f"{key:<10} {json.dumps(body.get(key))}")
+    return ExitCode.CLEAN
+
+
+def _rearm(reason: str, folders: Folders) -> int:
+    locks = (folders.control / "risk_monitor.lock", folders.state / "main.lock")
+    try:
+        print(
+            rearm(
+                reason,
+                flags=FlagFolder(folders.flags),
+                journal_path=folders.control / "watchdog.db",
+                locks=locks,
+                clock=CLOCK,
+            )
+        )
+    except ValueError as error:
+        raise ConfigError([f"--rearm: {error}"]) from error
+    return ExitCode.CLEAN
+
+
+def _watch(loaded: LoadedSettings, *, refuse_if_killed: bool) -> int:
+    folders, flags = loaded.folders, FlagFolder(loaded.folders.flags)
+    standing = flags.present()
+    if refuse_if_killed and standing.stands:
+        print(
+            f"refused to start: {standing.kind.value} flag ({standing.detail}); {REARM_HINT}", file=sys.stderr
+        )
+        return ExitCode.REFUSED_KILL_FLAG
+    key = read_ipc_key(os.environ)
+    identity = Identity.from_environ("risk_monitor", os.environ)
+    lock = InstanceLock(
+        folders.control / "risk_monitor.lock", run_id=identity.run_id, boot_id=identity.boot_id
+    )
+    with lock:
+        path = folders.control / "watchdog.db"
+        journal, problem = open_journal(path, run_id=identity.run_id, boot_id=identity.boot_id, clock=CLOCK)
+        recorder = Recorder(journal)
+        helper = AlertHelper.from_settings(loaded.settings.alerts, os.environ)
+        alerts = Alerts(recorder, CLOCK, helper)
+        if problem:
+            alerts.tell(Severity.CRITICAL, problem)
+        try:
+            return _run(loaded, identity=identity, key=key, recorder=recorder, alerts=alerts, flags=flags)
+        finally:
+            alerts.close()
+            recorder.close()
+
+
+def _run(
+    loaded: LoadedSettings,
+    *,
+    identity: Identity,
+    key: bytes,
+    recorder: Recorder,
+    alerts: Alerts,
+    flags: FlagFolder,
+) -> int:
+    settings, folders = loaded.settings, loaded.folders
+    endpoints = Endpoints.for_state(folders.control)
+    records = list(read(folders.control / "watchdog.db", 0, KINDS))
+    history = KillHistory.of(records)
+    inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    session = IBSession(
+        settings.broker.model_copy(update={"request_timeout_s": _REQUEST_TIMEOUT_S}),
+        client_id=settings.broker.watchdog_client_id,
+        sink=inbox.put,
+        clock=CLOCK,
+        order_id_floor=history.order_id_floor,
+        account_id=settings.account_id,
+        exchange=settings.universe.exchange,
+        primary_exchange=settings.universe.primary_exchange,
+        currency=settings.universe.currency,
+    )
+    session.subscribe_account()
+    session.subscribe_pnl()
+
+    def verifier(kind: str) -> Verifier:
+        return Verifier(key, identity.run_id, sender="main", kinds={kind}, clock=CLOCK)
+
+    with (
+        closing(HeartbeatListener(endpoints.main_heartbeat, verifier("heartbeat"))) as listener,
+        closing(
+            HeartbeatPublisher(endpoints.watchdog_heartbeat, Signer.of(identity, key, CLOCK))
+        ) as publisher,
+        closing(
+            CommandClient(
+                endpoints.main_commands, signer=Signer.of(identity, key, CLOCK), verifier=verifier("reply")
+            )
+        ) as commands,
+    ):
+        heartbeats = HeartbeatWatch(
+            listener, file=folders.logs / "main_heartbeat.json", run_id=identity.run_id, clock=CLOCK
+        )
+        main_lock = folders.state / "main.lock"
+        watchdog = Watchdog(
+            Parts(
+                settings=settings.risk,
+                run_id=identity.run_id,
+                main_lock=main_lock,
+                clock=CLOCK,
+                session=session,
+                flags=flags,
+                fence=Fence(
+                    commands,
+                    lock_path=main_lock,
+                    run_id=identity.run_id,
+                    timeout_s=settings.risk.fence_timeout_s,
+                    clock=CLOCK,
+                ),
+                monitors=Monitors(
+                    settings.risk,
+                    heartbeats=heartbeats,
+                    main_journal=folders.state / "main.db",
+                    submissions=lambda: (),
+                    clock=CLOCK,
+                ),
+                heartbeats=heartbeats,
+                recorder=recorder,
+                alerts=alerts,
+                status=StatusPublisher(
+                    publisher,
+                    file=folders.logs / "risk_monitor_heartbeat.json",
+                    append_row=lambda _: None,
+                    identity=identity,
+                    clock=CLOCK,
+                ),
+                history=history,
+                peaks=peaks_of(records),
+            ),
+            inbox,
+        )
+        return _supervise(watchdog, session, recorder, identity, loaded)
+
+
+def _supervise(
+    watchdog: Watchdog, session: IBSession, recorder: Recorder, identity: Identity, loaded: LoadedSettings
+) -> int:
+    """Run the loop between its first record and its last; whatever rises out of it ends the process."""
+    log = structlog.get_logger("risk_monitor")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: watchdog.stop())
+    recorder.write(
+        RecordKind.RUN_STARTED,
+        {
+            "process": "risk_monitor",
+            "pid": os.getpid(),
+            "boot_id": identity.boot_id,
+            "mode": loaded.settings.mode,
+            "config_sha256": loaded.sha256,
+        },
+    )
+    log.info("watching", run_id=identity.run_id, pid=os.getpid())
+    code = ExitCode.INTERNAL_ERROR
+    try:
+        code = watchdog.run()
+    except Exception:
+        # The supervisor starts a new watchdog, which takes up an unfinished kill; main meanwhile has no lease.
+        log.exception("watchdog_failed")
+    finally:
+        recorder.write(RecordKind.RUN_ENDED, {"reason": code.name.lower(), "exit_code": int(code)})
+        session.stop(timeout_s=2.0)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
