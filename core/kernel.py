@@ -12,6 +12,7 @@ No ``fastmath``: a compiled kernel gives bit for bit what the same function give
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import os
 import re
@@ -137,9 +138,10 @@ def _make_cache_folder(extra: tuple[Path, ...]) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
-        _remove_unused(folder.parent)
     except OSError:
         return None  # a read-only project folder: slower starts, but no reason not to start
+    with contextlib.suppress(OSError):  # another process may be removing the same ones
+        _remove_unused(folder.parent)
     return folder if os.access(folder, os.W_OK) else None
 
 

@@ -11,8 +11,8 @@ The rules
    a cap. It is then cut to `exposure_limits.CUT_TO` of the cap, so that the next tick doesn't cut again.
 3. A signal of 0 or of the other direction closes the position. An exit needs no price, no ATR, no budget and no
    equity: it is always allowed. The other side is entered on a later bar, when the position is flat.
-4. A position that vanished while its signal stood (its stop was hit) is not entered again before the signal
-   has changed.
+4. A position that vanished while its signal stood (its stop was hit, a limit closed it) is not entered again before
+   the signal has changed.
 5. The throttle scales new risk and the exposure caps alike, so a throttle of 0 closes everything.
 6. Every limit is applied to what was *wanted*, not to what another limit has left over, and claimants of one
    limit are cut by the same fraction. So the most restrictive limit wins, the order of the symbols doesn't

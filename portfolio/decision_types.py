@@ -56,9 +56,11 @@ class DecisionInputs(NamedTuple):
 
 
 class DecisionState(NamedTuple):
-    """What the decision remembers. ``directions`` (strategies, symbols) is written in place.
+    """What the decision remembers.
 
-    ``directions`` holds the sign of the position that the present run of the signal has led to, else 0.
+    ``directions`` (strategies, symbols) holds the sign of the position that the present run of the signal has led
+    to, else 0. It is written in place: by each decision from the positions, and by the caller at each fill that opens a
+    position, so that one whose stop is hit before the bar closes is not forgotten.
     """
 
     directions: npt.NDArray[np.int64]
