@@ -18,7 +18,7 @@ from core.locks import InstanceLock
 from scripts import control, launch
 from scripts.child import Child, wait_for_text
 from scripts.options import Action, Options, PaperOptions, UsageError, parse
-from scripts.supervisor import Outcome, Supervisor, block_signals
+from scripts.supervisor import Supervisor, block_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 _GATEWAY_START_S = 60.0
@@ -156,8 +156,8 @@ def _supervise(
     finally:
         panel.stop(3.0)
         say.to_terminal = True
-    if outcome.code != ExitCode.CLEAN:
-        _show_refusals(outcome, (watchdog, trader), say)
+    if outcome.code != ExitCode.CLEAN and sys.stdout.isatty() and not options.plain:
+        _show_last_lines((watchdog, trader))  # the panel cuts them off; plain lines have shown them already
     return code
 
 
@@ -172,8 +172,7 @@ def _start_gateway(gateway: Child, say: _Announcer) -> int | None:
     return int(address.rpartition(":")[2])
 
 
-def _show_refusals(outcome: Outcome, children: tuple[Child, ...], say: _Announcer) -> None:
-    say(outcome.text)
+def _show_last_lines(children: tuple[Child, ...]) -> None:
     for child in children:
         if child.exit_code not in (None, ExitCode.CLEAN, ExitCode.HALTED):
             tell(f"  last lines of {child.name}:")
