@@ -78,7 +78,9 @@ class EventQueue:
         self._slots: dict[Key, _Slot] = {}
         self._waiting_bars = 0
         self._depth = 0
-        self._lock = threading.Lock()
+        # Re-entrant, because a signal handler may put an event while its own thread is inside ``get`` or ``put``.
+        # CPython runs handlers between two calls at the earliest, and no counter below changes across a call.
+        self._lock = threading.RLock()
         self._filled = threading.Condition(self._lock)
         self._consumer_waits = False
         self._overflow: Lane | None = None
@@ -88,7 +90,7 @@ class EventQueue:
     # --- producers ---------------------------------------------------------------------------------------
 
     def put(self, event: Event) -> None:
-        """Queue one event; callable from any thread, never waits.
+        """Queue one event; callable from any thread and from a signal handler, never waits.
 
         Raises
         ------
@@ -170,9 +172,10 @@ class EventQueue:
             elif not gap_is_placed:  # where the first dropped bar was, or an earlier gap that still waits
                 kept.append(slot)
                 gap_is_placed = True
+        removed = len(queue) - len(kept)
         queue.clear()
         queue.extend(kept)
-        self._depth = sum(map(len, self._lanes))
+        self._depth -= removed
 
     # --- the consumer ------------------------------------------------------------------------------------
 

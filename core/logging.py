@@ -59,7 +59,7 @@ class LogOutput:
         self._constant = dict(constant)
         self._terminal: TextIO | None = terminal
         self._is_coloured = terminal.isatty() and "NO_COLOR" not in os.environ
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log while its own thread does
         self.lost = 0
 
     def emit(self, event: EventDict) -> None:
