@@ -18,10 +18,12 @@ from paper_gateway import order_rules as rules
 from paper_gateway.account import Account, AccountType
 from paper_gateway.bookkeeping import Bookkeeper
 from paper_gateway.commissions import CommissionSchedule, TieredSchedule
-from paper_gateway.market import Market
+from paper_gateway.market import Market, TapeReader
 from paper_gateway.matching import Fill
+from paper_gateway.order_links import OrderLinks
 from paper_gateway.order_rules import Refusal
 from paper_gateway.order_store import OrderStore, SymbolBook
+from paper_gateway.outbox import Outbox
 from paper_gateway.types import (
     BrokerageEvent,
     CommissionCharged,
@@ -34,7 +36,6 @@ from paper_gateway.types import (
     OrderView,
     PositionChanged,
     PositionView,
-    RequestFailed,
 )
 from paper_gateway.working_order import Terms, WorkingOrder
 
@@ -81,7 +82,8 @@ class Brokerage:
             settlement_days=settlement_days,
         )
         self._store = OrderStore()
-        self._out: list[BrokerageEvent] = []
+        self._outbox = Outbox()
+        self._links = OrderLinks(self._store, self._outbox, self._start_trailing)
         self._perm_ids = 1_000_000_000 + zlib.crc32(f"{account_id}/{seed}".encode()) % 500_000_000
 
     @property
@@ -95,8 +97,8 @@ class Brokerage:
         """Place an order, or modify the live one that has this client's order id."""
         terms = rules.read_terms(ticket, self._market.listings.get(ticket.symbol), self.account_id)
         if isinstance(terms, Refusal):
-            self._refuse(ticket, terms)
-            return self._drain()
+            self._outbox.refuse(ticket, terms)
+            return self._outbox.drain()
         key = (ticket.client_id, ticket.order_id)
         existing = self._store.get(key)
         if existing is not None and not existing.state.is_done:
@@ -104,34 +106,34 @@ class Brokerage:
         elif self._store.is_used(key):
             filled = existing is not None and existing.state is OrderState.FILLED
             code = rules.CANT_MODIFY_FILLED if filled else rules.DUPLICATE_ID
-            self._refuse(
+            self._outbox.refuse(
                 ticket, Refusal(code, "Can't modify a filled order." if filled else "Duplicate order ID.")
             )
         elif ticket.what_if:
             self._answer_what_if(ticket, terms)
         else:
             self._place_new(ticket, terms)
-        return self._drain()
+        return self._outbox.drain()
 
     def cancel(self, client_id: int, order_id: int) -> list[BrokerageEvent]:
         """Cancel one order of a client, and the children that wait for it."""
         order = self._store.get((client_id, order_id))
         if order is None:
             text = f"OrderId {order_id} that needs to be cancelled is not found."
-            self._fail(client_id, order_id, Refusal(rules.CANCEL_UNKNOWN, text))
+            self._outbox.fail(client_id, order_id, Refusal(rules.CANCEL_UNKNOWN, text))
         elif order.state.is_done:
             text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {order.state.value}."
-            self._fail(client_id, order_id, Refusal(rules.CANCEL_FINISHED, text))
+            self._outbox.fail(client_id, order_id, Refusal(rules.CANCEL_FINISHED, text))
         else:
-            self._cancel(order, "")
-        return self._drain()
+            self._links.cancel(order, "")
+        return self._outbox.drain()
 
     def global_cancel(self) -> list[BrokerageEvent]:
         """Cancel every live order of every client."""
         for order in list(self._store.live()):
             if not order.state.is_done:  # a parent takes its children with it
-                self._cancel(order, "")
-        return self._drain()
+                self._links.cancel(order, "")
+        return self._outbox.drain()
 
     # --- what the replay does ---
 
@@ -143,7 +145,7 @@ class Brokerage:
         for order in sorted(self._store.live(), key=lambda each: each.sequence):
             if order.is_active:
                 self._go_live(order)
-        return self._drain()
+        return self._outbox.drain()
 
     def on_step(self) -> list[BrokerageEvent]:
         """Match working orders against the market's newest step. Costs next to nothing when nothing happens."""
@@ -157,23 +159,24 @@ class Brokerage:
             if reader is None:
                 continue
             if reader.low[index] <= book.wake_low or reader.high[index] >= book.wake_high:
-                self._match_step(book, index)
-        return self._drain() if self._out else []
+                self._match_step(book, reader, index)
+        return self._outbox.drain()
 
     def on_session_close(self) -> list[BrokerageEvent]:
         """Hold the closing auction, expire DAY orders, strike the day's balance."""
         live = sorted(self._store.live(), key=lambda each: each.sequence)
         for order in live:
             close = self._market.last_ticks(order.symbol)
-            if order.is_auction and order.is_active and close is not None and self._trades(order.symbol):
+            traded = close is not None and self._market.reader(order.symbol) is not None
+            if order.is_auction and order.is_active and close is not None and traded:
                 fill = matching.meet_auction(order, close)
                 if fill is not None:
                     self._book_fill(order, fill)
         for order in live:
             if not order.state.is_done and order.time_in_force is TimeInForce.DAY:
-                self._end(order, OrderState.CANCELLED)
+                self._links.end(order, OrderState.CANCELLED)
         self._books.end_day()
-        return self._drain()
+        return self._outbox.drain()
 
     # --- what clients ask ---
 
@@ -210,7 +213,9 @@ class Brokerage:
     def _place_new(self, ticket: OrderTicket, terms: Terms) -> None:
         parent = self._store.get((ticket.client_id, ticket.parent_id)) if ticket.parent_id else None
         if ticket.parent_id and (parent is None or (parent.state.is_done and not parent.filled)):
-            self._refuse(ticket, Refusal(rules.MISSING_PARENT, f"Missing parent order: {ticket.parent_id}"))
+            self._outbox.refuse(
+                ticket, Refusal(rules.MISSING_PARENT, f"Missing parent order: {ticket.parent_id}")
+            )
             return
         order = self._new_order(ticket, terms)
         order.parent = parent
@@ -221,14 +226,14 @@ class Brokerage:
             order.state = OrderState.INACTIVE
             order.warning = refusal.message
             self._store.remember(order)
-            self._announce(order)
-            self._refuse(ticket, refusal)
+            self._outbox.announce(order)
+            self._outbox.refuse(ticket, refusal)
             return
         self._store.add(order)
         if ticket.transmit:
             self._transmit(order)
         else:
-            self._announce(order)
+            self._outbox.announce(order)
 
     def _new_order(self, ticket: OrderTicket, terms: Terms) -> WorkingOrder:
         self._perm_ids += 1
@@ -270,9 +275,9 @@ class Brokerage:
             self._go_live(order)
             return
         order.state = OrderState.PRE_SUBMITTED
-        self._announce(order)
+        self._outbox.announce(order)
         if not self._market.is_open and not order.waits_for_parent:
-            self._refuse(order.ticket, rules.waiting_message(order.ticket, self._market))
+            self._outbox.refuse(order.ticket, rules.waiting_message(order.ticket, self._market))
 
     def _go_live(self, order: WorkingOrder) -> None:
         """Show an order that may fill now, and let it meet the quote."""
@@ -285,13 +290,14 @@ class Brokerage:
         state = OrderState.PRE_SUBMITTED if held else OrderState.SUBMITTED
         if is_new or state is not order.state:
             order.state = state
-            self._announce(order)
+            self._outbox.announce(order)
         self._store.touch(order)
         reader = self._market.reader(order.symbol)
         if held or reader is None:
             return
         pool = self._store.books[order.symbol].pool
         index = self._market.step_index
+        pool.refill(reader, index, self._market.now_ns)
         fill = matching.meet_quote(order, reader, index, self._market.touch(order.symbol), pool)
         if fill is not None:
             pool.take(order, fill.quantity)
@@ -305,7 +311,7 @@ class Brokerage:
                 self._market, self._account, self._store, changed, replaces=order
             )
         if refusal is not None:
-            self._refuse(ticket, refusal)
+            self._outbox.refuse(ticket, refusal)
             return
         loses_place = terms.limit != order.limit or terms.quantity > order.quantity
         former_group = order.ticket.oca_group
@@ -316,7 +322,7 @@ class Brokerage:
         self._store.touch(order)
         if loses_place:
             self._store.requeue(order)
-        self._announce(order)
+        self._outbox.announce(order)
         if not order.transmitted and ticket.transmit:
             self._transmit(order)
         elif order.is_active:
@@ -326,28 +332,25 @@ class Brokerage:
         order = self._new_order(ticket, terms)
         order.state = OrderState.PRE_SUBMITTED
         impact = margin.impact(self._market, self._account, order, self._books.cost(order))
-        self._out.append(OrderChanged(order=replace(order.view(), margin=impact), announce=True))
+        self._outbox.put(OrderChanged(order=replace(order.view(), margin=impact), announce=True))
 
     # --- matching ---
 
     def _trades(self, symbol: str) -> bool:
-        """Whether the symbol trades in the newest session (which the closing auction still belongs to)."""
-        return self._market.reader(symbol) is not None and (
-            self._market.is_open or self._market.step_index >= 0
-        )
+        """Whether an order for the symbol can meet a quote now."""
+        return self._market.is_open and self._market.reader(symbol) is not None
 
-    def _match_step(self, book: SymbolBook, index: int) -> None:
+    def _match_step(self, book: SymbolBook, reader: TapeReader, index: int) -> None:
+        book.pool.refill(reader, index, self._market.now_ns)
         for order in list(book.orders):
             if not order.is_active or order.is_auction:
                 continue
-            reader = self._market.reader(order.symbol)
-            assert reader is not None
             low, high = reader.low[index], reader.high[index]
             elected_now = matching.elect(order, low, high)
             if elected_now:
                 order.state = OrderState.SUBMITTED
                 self._store.touch(order)
-                self._announce(order)
+                self._outbox.announce(order)
             elif order.is_stop:
                 if order.trail(low, high):
                     self._store.touch(order)
@@ -366,82 +369,12 @@ class Brokerage:
         if order.state is OrderState.PRE_SUBMITTED:
             order.state = OrderState.SUBMITTED
         booked = self._books.book(order, fill)
-        self._out.append(Executed(execution=booked.execution))
+        self._outbox.put(Executed(execution=booked.execution))
         if order.remaining <= 0:
-            self._end(order, OrderState.FILLED)
+            self._links.end(order, OrderState.FILLED)
         else:
-            self._announce(order, announce=False)
+            self._outbox.announce(order, announce=False)
         client_id = order.ticket.client_id
-        self._out.append(CommissionCharged(client_id=client_id, commission=booked.commission))
-        self._out.append(PositionChanged(position=booked.position))
-        self._reduce_siblings(order, fill.quantity)
-        for child in self._store.children(order):
-            self._wake_child(child)
-
-    def _reduce_siblings(self, order: WorkingOrder, quantity: int) -> None:
-        cancels = bool(order.ticket.oca_group) and order.ticket.oca_type <= 1
-        for sibling in self._store.siblings(order):
-            if sibling.state.is_done:
-                continue
-            sibling.reduced += 0 if cancels else min(quantity, sibling.remaining)
-            self._store.touch(sibling)
-            if cancels or sibling.remaining <= 0:
-                self._end(sibling, OrderState.CANCELLED)
-            else:
-                self._announce(sibling)
-
-    def _wake_child(self, child: WorkingOrder) -> None:
-        self._store.touch(child)
-        if not child.transmitted or child.workable == 0:
-            return
-        if not child.is_awake and child.ticket.trail_stop_price is None:
-            self._start_trailing(child)  # it trails from the moment its parent fills
-        child.is_awake = True
-        state = OrderState.PRE_SUBMITTED if child.is_stop or child.is_auction else OrderState.SUBMITTED
-        if child.state is not state:
-            child.state = state
-            self._announce(child)
-
-    # --- endings ---
-
-    def _cancel(self, order: WorkingOrder, reason: str) -> None:
-        self._end(order, OrderState.CANCELLED)
-        text = f"Order Canceled - reason:{reason}"
-        self._fail(order.ticket.client_id, order.ticket.order_id, Refusal(rules.CANCELLED, text))
-
-    def _end(self, order: WorkingOrder, state: OrderState) -> None:
-        """End an order; its children end too, or go on for the shares that it filled."""
-        order.state = state
-        children = self._store.children(order)
-        self._store.complete(order)
-        self._announce(order)
-        if state is OrderState.FILLED:
-            return
-        for child in children:
-            if child.state.is_done:
-                continue
-            child.original = min(child.original, order.filled)
-            self._store.touch(child)
-            if child.remaining <= 0:
-                self._end(child, OrderState.CANCELLED)
-            else:
-                self._announce(child)
-
-    # --- telling ---
-
-    def _announce(self, order: WorkingOrder, *, announce: bool = True) -> None:
-        self._out.append(OrderChanged(order=order.view(), announce=announce))
-
-    def _refuse(self, ticket: OrderTicket, refusal: Refusal) -> None:
-        self._fail(ticket.client_id, ticket.order_id, refusal)
-
-    def _fail(self, client_id: int, request_id: int, refusal: Refusal) -> None:
-        self._out.append(
-            RequestFailed(
-                client_id=client_id, request_id=request_id, code=refusal.code, message=refusal.message
-            )
-        )
-
-    def _drain(self) -> list[BrokerageEvent]:
-        events, self._out = self._out, []
-        return events
+        self._outbox.put(CommissionCharged(client_id=client_id, commission=booked.commission))
+        self._outbox.put(PositionChanged(position=booked.position))
+        self._links.filled(order, fill.quantity)

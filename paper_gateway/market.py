@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate
+
+import numpy as np
 
 from data.bar_table import NS_PER_S, BarTable, DataError
 from data.exchange_calendar import ExchangeCalendar, Session
@@ -31,7 +32,7 @@ class Step:
 
 
 class TapeReader:
-    """One symbol's tape of the open session as lists: plain indexing is several times cheaper than numpy's."""
+    """One symbol's tape of a session, for reading one step at a time: a memoryview's item costs a third of numpy's."""
 
     __slots__ = (
         "ask",
@@ -52,18 +53,18 @@ class TapeReader:
     def __init__(self, tape: Tape) -> None:
         path = tape.path
         self.previous_close = tape.previous_close
-        self.open: list[int] = path.open.tolist()
-        self.high: list[int] = path.high.tolist()
-        self.low: list[int] = path.low.tolist()
-        self.close: list[int] = path.close.tolist()
-        self.volume: list[int] = path.volume.tolist()
-        self.bid: list[int] = path.bid.tolist()
-        self.ask: list[int] = path.ask.tolist()
-        self.bid_size: list[int] = path.bid_size.tolist()
-        self.ask_size: list[int] = path.ask_size.tolist()
-        self.day_high = list(accumulate(self.high, max))
-        self.day_low = list(accumulate(self.low, min))
-        self.day_volume = list(accumulate(self.volume))
+        self.open = path.open.data
+        self.high = path.high.data
+        self.low = path.low.data
+        self.close = path.close.data
+        self.volume = path.volume.data
+        self.bid = path.bid.data
+        self.ask = path.ask.data
+        self.bid_size = path.bid_size.data
+        self.ask_size = path.ask_size.data
+        self.day_high = np.maximum.accumulate(path.high).data
+        self.day_low = np.minimum.accumulate(path.low).data
+        self.day_volume = np.cumsum(path.volume).data
 
 
 class Market:

@@ -38,19 +38,18 @@ class Fill:
 class Pool:
     """Shares still to be had in the present step of one symbol."""
 
-    index: int = -2
+    now_ns: int = 0
     buy: int = 0
     sell: int = 0
 
-    def at(self, reader: TapeReader, index: int) -> Pool:
-        """Refill when ``index`` is a new step (-1: the opening bell)."""
-        if index != self.index:
-            self.index = index
+    def refill(self, reader: TapeReader, index: int, now_ns: int) -> None:
+        """Refill when step ``index`` (-1: the opening bell), which ends at ``now_ns``, is a new one."""
+        if now_ns != self.now_ns:
+            self.now_ns = now_ns
             step = max(index, 0)
             traded = reader.volume[step] // _PARTICIPATION if index >= 0 else 0
             self.buy = reader.ask_size[step] + traded
             self.sell = reader.bid_size[step] + traded
-        return self
 
     def available(self, order: WorkingOrder, *, only_touched: bool = False) -> int:
         """Shares that ``order`` may have."""
@@ -85,7 +84,7 @@ def meet_quote(
     price = _clamp(touch[1] if order.is_buy else touch[0], reader.low[step], reader.high[step])
     if not _allows(order, price):
         return None
-    return _fill(order, price, pool.at(reader, index))
+    return _fill(order, price, pool)
 
 
 def meet_step(
@@ -93,7 +92,6 @@ def meet_step(
 ) -> Fill | None:
     """Fill of an order that was there before the step, against the step's trades."""
     low, high, opened = reader.low[index], reader.high[index], reader.open[index]
-    pool = pool.at(reader, index)
     start = opened
     if elected_now and order.stop is not None:
         start = max(order.stop, opened) if order.is_buy else min(order.stop, opened)

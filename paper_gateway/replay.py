@@ -20,7 +20,6 @@ from paper_gateway.price_path import STEP_S
 from paper_gateway.types import BrokerageEvent
 
 _MAX_CATCH_UP_S = 0.25
-_PREPARE_EVERY_STEPS = 40
 
 
 class ReplayState(StrEnum):
@@ -38,7 +37,7 @@ class ReplaySettings:
     Attributes
     ----------
     start
-        First session on or after this date; None: the first that any symbol trades in.
+        First session on or after this date; None: the first in which every symbol has begun to trade.
     sessions
         How many; None: as long as there are prices.
     speed
@@ -214,6 +213,8 @@ class Replay:
         market, brokerage, listener = self._market, self._brokerage, self._listener
         market.open_session(session)
         listener.on_session_open(session, brokerage.on_session_open())
+        # The coming session's tapes are made one by one during the first half of this one.
+        prepare_every = max(session.duration_s // STEP_S // (2 * len(market.symbols)), 1)
         barrier_steps = self._settings.barrier_s // STEP_S if self._settings.barrier_s else 0
         self._pace.start()
         while True:
@@ -221,7 +222,7 @@ class Replay:
             step = market.advance()
             self._steps += 1
             listener.on_step(step, brokerage.on_step())
-            if following is not None and step.index % _PREPARE_EVERY_STEPS == 0:
+            if following is not None and step.index % prepare_every == 0:
                 market.prepare(following)
             if step.is_last:
                 market.close_session()
@@ -238,12 +239,16 @@ class Replay:
             self._late += 1
 
     def _find_first(self) -> Session:
-        calendar, start = self._market.calendar, self._settings.start
-        for session in calendar.sessions(start or calendar.first_date, calendar.last_date):
+        calendar = self._market.calendar
+        start = self._settings.start or max(map(self._first_date, self._market.symbols))
+        for session in calendar.sessions(start, calendar.last_date):
             if self._market.trades_on(session):
                 return session
-        since = f" on or after {start}" if start is not None else ""
-        raise ValueError(f"there are no prices of any symbol{since}")
+        raise ValueError(f"there are no prices on or after {start}")
+
+    def _first_date(self, symbol: str) -> date:
+        first = self._market.calendar.session_at(self._market.head_ns(symbol))
+        return first.date if first is not None else self._market.calendar.first_date
 
     def _next_traded(self, session: Session) -> Session | None:
         following = self._market.calendar.next_session(session.open_ns)
