@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None)
 
 
-def read(path: Path, after: int = 0, kinds: Collection[str] | None = None) -> Iterator[Record]:
+def read(path: Path, after: int = 0, kinds: Collection[str] | None = None) -> Generator[Record, None, None]:
     """Iterate over the records with a sequence number above ``after``, oldest first.
 
     Parameters

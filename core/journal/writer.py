@@ -238,9 +238,12 @@ def _open(path: Path) -> sqlite3.Connection:
     # The journal checks its owner by itself: the thread may be handed over, which SQLite's own check forbids.
     connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
+        is_ours = _is_ours(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        _ensure_schema(connection)
+        if not is_ours:
+            mark = f"PRAGMA application_id = {_APPLICATION_ID};"
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {mark} COMMIT;")
         if is_new:
             sync_folder(path.parent)
     except BaseException:
@@ -249,13 +252,13 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _ensure_schema(connection: sqlite3.Connection) -> None:
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    """Whether the file is a journal already; False when it is empty, an error when it is somebody else's."""
     found = connection.execute("PRAGMA application_id").fetchone()[0]
-    if found == 0:
-        mark = f"PRAGMA application_id = {_APPLICATION_ID};"
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {mark} COMMIT;")
-    elif found != _APPLICATION_ID:
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if found != _APPLICATION_ID and (found or tables):
         raise sqlite3.DatabaseError("it belongs to another program")
+    return bool(found)
 
 
 def set_aside(path: Path, stamp: str) -> Path:
