@@ -17,6 +17,7 @@ import structlog
 
 from core.clock import SystemClock
 from core.config_loader import Folders, LoadedSettings, load_settings
+from core.csv_log import CsvLog, OrderSubmissionTail
 from core.errors import AlreadyRunning, ConfigError, IncompatibleIbapi, StopTrading
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder
@@ -32,6 +33,7 @@ from core.ipc import (
 )
 from core.journal import read
 from core.locks import InstanceLock, is_locked
+from core.logging import log_uncaught_errors, setup
 from core.records import RecordKind
 from risk.alerts import AlertHelper, Alerts, Severity
 from risk.fence import Fence
@@ -41,7 +43,7 @@ from risk.monitors import Monitors
 from risk.peak import peaks_of
 from risk.rearm import open_journal, rearm
 from risk.recorder import Recorder
-from risk.status import StatusPublisher
+from risk.status import RISK_LOG_HEADER, StatusPublisher
 from risk.watchdog import REARM_HINT, Item, Parts, Watchdog
 
 CLOCK = SystemClock()
@@ -131,6 +133,8 @@ def _watch(loaded: LoadedSettings, *, refuse_if_killed: bool) -> int:
         folders.control / "risk_monitor.lock", run_id=identity.run_id, boot_id=identity.boot_id
     )
     with lock:
+        setup("risk_monitor", loaded.settings.logging, folders.logs, run_id=identity.run_id)
+        log_uncaught_errors()
         path = folders.control / "watchdog.db"
         journal, problem = open_journal(path, run_id=identity.run_id, boot_id=identity.boot_id, clock=CLOCK)
         recorder = Recorder(journal)
@@ -167,7 +171,7 @@ def _run(
         order_id_floor=history.order_id_floor,
         account_id=settings.account_id,
         exchange=settings.universe.exchange,
-        primary_exchange=settings.universe.primary_exchange,
+        primary_exchanges=settings.universe.primary_exchanges,
         currency=settings.universe.currency,
     )
     session.subscribe_account()
@@ -186,6 +190,8 @@ def _run(
                 endpoints.main_commands, signer=Signer.of(identity, key, CLOCK), verifier=verifier("reply")
             )
         ) as commands,
+        closing(OrderSubmissionTail(folders.logs / "order_submissions.csv")) as submissions,
+        closing(CsvLog(folders.logs / "risk_log.csv", RISK_LOG_HEADER)) as risk_log,
     ):
         heartbeats = HeartbeatWatch(
             listener, file=folders.logs / "main_heartbeat.json", run_id=identity.run_id, clock=CLOCK
@@ -210,7 +216,8 @@ def _run(
                     settings.risk,
                     heartbeats=heartbeats,
                     main_journal=folders.state / "main.db",
-                    submissions=lambda: (),
+                    submissions=submissions,
+                    run_id=identity.run_id,
                     clock=CLOCK,
                 ),
                 heartbeats=heartbeats,
@@ -219,7 +226,7 @@ def _run(
                 status=StatusPublisher(
                     publisher,
                     file=folders.logs / "risk_monitor_heartbeat.json",
-                    append_row=lambda _: None,
+                    log=risk_log,
                     identity=identity,
                     clock=CLOCK,
                 ),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
 from core.clock import Clock
 from core.config_schema import RiskSettings
+from core.csv_log import OrderSubmissionTail
 from core.errors import JournalCorrupt
 from core.events import (
     AccountValue,
@@ -98,7 +99,9 @@ class Monitors:
     Parameters
     ----------
     submissions
-        Gives the times of orders that were newly written to the submissions file (monotonic ns).
+        ``logs/order_submissions.csv``, the channel that does not go through the broker.
+    run_id
+        Only submissions of this run count.
     """
 
     def __init__(
@@ -107,7 +110,8 @@ class Monitors:
         *,
         heartbeats: HeartbeatWatch,
         main_journal: Path,
-        submissions: Callable[[], Iterable[int]],
+        submissions: OrderSubmissionTail,
+        run_id: str,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -116,6 +120,7 @@ class Monitors:
         self.equity = EquityTracker()
         self._orders = OrderCounter()
         self._submissions = submissions
+        self._run_id = run_id
         self._submitted: deque[int] = deque()
         self._fills = FillCounter(main_journal)
         self._broker: dict[str, Decimal] | None = None
@@ -175,7 +180,12 @@ class Monitors:
 
     def read_files(self) -> None:
         """Read on in the files that main writes."""
-        self._submitted.extend(self._submissions())
+        now = self._clock.monotonic_ns()
+        self._submitted.extend(
+            submission.monotonic_ns
+            for submission in self._submissions.poll()
+            if submission.run_id == self._run_id and submission.monotonic_ns <= now
+        )
 
     def read_journal(self) -> None:
         """Read on in main's journal."""

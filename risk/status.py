@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -11,10 +12,13 @@ import structlog
 from core.atomic_file import write_atomic
 from core.canonical import dump
 from core.clock import Clock
+from core.csv_log import CsvLog
 from core.identity import Identity
 from core.ipc import HeartbeatPublisher
 from core.locks import process_start_ticks
 from risk.checks.verdict import Verdict
+
+RISK_LOG_HEADER = ("wall_iso", "monotonic_ns", "run_id", "name", "status", "detail", "figures")
 
 
 class StatusPublisher:
@@ -24,8 +28,8 @@ class StatusPublisher:
     ----------
     file
         ``logs/risk_monitor_heartbeat.json``, replaced each time.
-    append_row
-        Appends one line to ``logs/risk_log.csv``.
+    log
+        ``logs/risk_log.csv``, with the columns ``RISK_LOG_HEADER``.
     """
 
     def __init__(
@@ -33,11 +37,11 @@ class StatusPublisher:
         publisher: HeartbeatPublisher,
         *,
         file: Path,
-        append_row: Callable[[Mapping[str, object]], None],
+        log: CsvLog,
         identity: Identity,
         clock: Clock,
     ) -> None:
-        self._publisher, self._file, self._append_row = publisher, file, append_row
+        self._publisher, self._file, self._rows = publisher, file, log
         self._identity, self._clock = identity, clock
         self._pid = os.getpid()
         self._ticks = process_start_ticks(self._pid)
@@ -65,11 +69,17 @@ class StatusPublisher:
     def row(self, verdict: Verdict) -> None:
         """Append the outcome of a check."""
         figures = " ".join(f"{key}={value}" for key, value in verdict.figures.items())
-        self._append_row(
-            {
-                "name": verdict.name,
-                "status": verdict.status.value,
-                "detail": verdict.detail,
-                "figures": figures,
-            }
+        moment = dt.datetime.fromtimestamp(self._clock.now_ns() / 1e9, dt.UTC)
+        row = (
+            moment.isoformat(timespec="milliseconds"),
+            self._clock.monotonic_ns(),
+            self._identity.run_id,
+            verdict.name,
+            verdict.status.value,
+            verdict.detail,
+            figures,
         )
+        try:
+            self._rows.append(row)
+        except OSError as error:
+            self._log.error("risk_log_failed", error=str(error))

@@ -234,8 +234,14 @@ class Watchdog:
         if self._is_ready and not self._is_killing:
             self._questions.ask_due()
             self._keep_peak()
-        for verdict in parts.monitors.evaluate():
+        verdicts = parts.monitors.evaluate()
+        self._judge(verdicts)
+        for verdict in verdicts:  # after the kill has begun: what is written to the disk can wait
             self._note(verdict)
+
+    def _judge(self, verdicts: tuple[Verdict, ...]) -> None:
+        """Kill at the first confirmed breach."""
+        for verdict in verdicts:
             confirmation = self._confirmations.get(verdict.name)
             confirmed = confirmation.take(verdict) if confirmation else verdict.is_breach
             if (
