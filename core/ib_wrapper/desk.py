@@ -73,7 +73,7 @@ class RequestDesk:
         *,
         timeout_s: float,
         exchange: str,
-        primary_exchange: str,
+        primary_exchanges: Mapping[str, str],
         currency: str,
         account: Callable[[], str | None],
     ) -> None:
@@ -81,7 +81,7 @@ class RequestDesk:
         self._clock = clock
         self._timeout_ns = round(timeout_s * 1e9)
         self._exchange = exchange
-        self._primary_exchange = primary_exchange
+        self._primary_exchanges = dict(primary_exchanges)
         self._currency = currency
         self._account = account
         self._con_ids: dict[str, int] = {}
@@ -117,7 +117,7 @@ class RequestDesk:
             symbol,
             con_id=self._con_ids.get(symbol, 0),
             exchange=self._exchange,
-            primary_exchange=self._primary_exchange,
+            primary_exchange=self._primary_exchanges.get(symbol, ""),
             currency=self._currency,
         )
 

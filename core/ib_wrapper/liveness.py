@@ -58,7 +58,9 @@ class Liveness:
     def check(self, figures: Figures) -> Verdict:
         """Verdict on the figures; to be called often (every 0.1 s or so)."""
         now = figures.now_ns
-        if self._checked_ns is not None and now - self._checked_ns > _SLEPT_NS:
+        if self._checked_ns is None:
+            self._progress_ns = now
+        elif now - self._checked_ns > _SLEPT_NS:
             # This process was stopped (SIGSTOP, a suspended machine): the silence was ours. Ask anew.
             self._excused_ns = now
             self._probed_ns = None

@@ -6,8 +6,9 @@ the sink from the reader and the keeper; the sink must be quick and thread-safe 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from types import MappingProxyType
 
 import structlog
 
@@ -47,7 +48,7 @@ class IBSession:
         Highest order id ever used with this client id (from the journal).
     account_id
         The account to work with when the login has several; with one account it isn't needed.
-    exchange, primary_exchange, currency
+    exchange, primary_exchanges, currency
         Where stocks are looked up.
     zone
         Time zone of the TWS login: executions are stamped in it.
@@ -69,7 +70,7 @@ class IBSession:
         logger: structlog.typing.FilteringBoundLogger | None = None,
         account_id: str | None = None,
         exchange: str = "SMART",
-        primary_exchange: str = "",
+        primary_exchanges: Mapping[str, str] = MappingProxyType({}),
         currency: str = "USD",
         zone: str = "America/New_York",
     ) -> None:
@@ -91,7 +92,7 @@ class IBSession:
             clock,
             timeout_s=settings.request_timeout_s,
             exchange=exchange,
-            primary_exchange=primary_exchange,
+            primary_exchanges=primary_exchanges,
             currency=currency,
             account=lambda: self.account,
         )
