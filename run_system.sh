@@ -17,7 +17,7 @@ TWS) and runs until Ctrl-C or --stop.
   --plain             plain lines instead of the panel (the default when the output is no terminal)
 
 Paper options:
-  --sessions N        exchange sessions to replay (default 10)
+  --sessions N        exchange sessions to replay (default 20)
   --speed X|max       market seconds per wall second (default max: as fast as nothing is lost)
   --symbols A,B       symbols to trade (default: universe.symbols of the configuration)
   --start DATE        first session, YYYY-MM-DD (default 2012-10-01, or the first of your own bars)

@@ -156,7 +156,7 @@ def _denials(summary: RunSummary) -> list[str]:
         [reason, f"{summary.denials.get(reason, 0):,}", f"{summary.decision_reasons.get(reason, 0):,}"]
         for reason in reasons
     ]
-    return _table(["denied or reduced by", "denials", "decisions"], rows)
+    return _table(["denied or reduced by", "orders denied", "targets cut"], rows)
 
 
 def _safety(summary: RunSummary, facts: RunFacts) -> list[str]:
@@ -224,7 +224,7 @@ def _strategy_json(strategy: StrategySummary) -> dict[str, Any]:
 
 
 def _pairs(lines: Sequence[tuple[str, str]]) -> list[str]:
-    return [f"  {name:<18}{value}" for name, value in lines]
+    return [f"  {name:<20}{value}" for name, value in lines]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

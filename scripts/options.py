@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 
-DEFAULT_SESSIONS = 10
+DEFAULT_SESSIONS = 20
 
 
 class Action(StrEnum):

@@ -114,10 +114,11 @@ def _name_files(run: Mapping[str, Any], journals: Mapping[str, Path], target: Pa
     logs = Path(run["logs"])
     return {
         "figures": str(target),
-        "journal of main": str(journals["main"]),
-        "of the watchdog": str(journals["watchdog"]),
-        "logs": ", ".join(str(logs / name) for name in ("main.log", "risk_monitor.log")),
-        "orders": str(logs / "order_submissions.csv"),
+        "main's journal": str(journals["main"]),
+        "watchdog's journal": str(journals["watchdog"]),
+        "main's log": str(logs / "main.log"),
+        "watchdog's log": str(logs / "risk_monitor.log"),
+        "order submissions": str(logs / "order_submissions.csv"),
     }
 
 
