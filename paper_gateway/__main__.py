@@ -101,13 +101,12 @@ def _options(arguments: argparse.Namespace) -> GatewayOptions:
 
 
 async def _serve(assembly: Assembly, status_file: Path | None) -> None:
-    """Serve until a signal comes, or the replay fails."""
+    """Serve, as a server that listens already, until a signal comes or the replay fails."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     server, replay = assembly.server, assembly.replay
-    await server.start()
 
     def report() -> None:
         if status_file is not None:
@@ -131,22 +130,25 @@ async def _serve(assembly: Assembly, status_file: Path | None) -> None:
         await server.stop()
 
 
-async def _main(options: GatewayOptions, status_file: Path | None) -> None:
-    await _serve(assemble(options), status_file)
-
-
-def main() -> int:
-    """Run the gateway; returns the exit code."""
-    arguments = make_parser().parse_args()
+async def _main(options: GatewayOptions, status_file: Path | None) -> int:
     try:
-        asyncio.run(_main(_options(arguments), arguments.status_file))
+        assembly = assemble(options)
     except (BackstopError, ValueError) as problem:
         print(f"paper_gateway: {problem}", file=sys.stderr)
         return _USAGE
+    try:
+        await assembly.server.start()
     except OSError as problem:
         print(f"paper_gateway: {problem}", file=sys.stderr)
         return _INTERNAL
+    await _serve(assembly, status_file)
     return 0
+
+
+def main() -> int:
+    """Run the gateway; returns the exit code. An error of its own ends it with a traceback and 1."""
+    arguments = make_parser().parse_args()
+    return asyncio.run(_main(_options(arguments), arguments.status_file))
 
 
 if __name__ == "__main__":

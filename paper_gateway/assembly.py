@@ -10,10 +10,13 @@ from pathlib import Path
 from data.packaged import load_packaged, packaged_calendar
 from paper_gateway.account import AccountType
 from paper_gateway.brokerage import Brokerage
+from paper_gateway.commissions import CommissionSchedule, FixedSchedule, TieredSchedule
 from paper_gateway.hub import Hub, HubSettings
 from paper_gateway.market import Market
 from paper_gateway.replay import Replay, ReplaySettings
 from paper_gateway.server import GatewayServer, ServerSettings
+
+_SCHEDULES: dict[str, type[CommissionSchedule]] = {"tiered": TieredSchedule, "fixed": FixedSchedule}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def assemble(options: GatewayOptions) -> Assembly:
         market,
         account_id=options.account,
         cash=options.cash,
-        commission=options.commission,
+        commission=_SCHEDULES[options.commission](),
         account_type=AccountType(options.account_type),
         seed=options.seed,
     )

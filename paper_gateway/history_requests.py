@@ -12,12 +12,23 @@ from dataclasses import dataclass, replace
 
 from paper_gateway import times
 from paper_gateway.codec import Field
-from paper_gateway.history import BarSize, HistoryRefused, parse_bar_size, parse_duration
+from paper_gateway.history import DAY_S, MONTH_S, WEEK_S, HistoryRefused, parse_duration
 from paper_gateway.requests import HistoricalDataRequest
 from paper_gateway.types import BarView
 
 _NS = 1_000_000_000
 _SERVICE = "Historical Market Data Service error message:"
+
+BAR_SIZES: dict[str, int] = {
+    **{f"{n} secs": n for n in (5, 10, 15, 30)},
+    "1 min": 60,
+    **{f"{n} mins": 60 * n for n in (2, 3, 5, 10, 15, 20, 30)},
+    "1 hour": 3600,
+    **{f"{n} hours": 3600 * n for n in (2, 3, 4, 8)},
+    **dict.fromkeys(("1 day", "1D"), DAY_S),
+    **dict.fromkeys(("1 week", "1W"), WEEK_S),
+    **dict.fromkeys(("1 month", "1M"), MONTH_S),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +50,11 @@ def refused(problem: HistoryRefused) -> Refusal:
 
 def check_request(request: HistoricalDataRequest) -> Refusal | None:
     """Return what is wrong with the form of a request, or None."""
+    if request.bar_size not in BAR_SIZES:
+        sizes = ", ".join(BAR_SIZES)
+        text = "Historical data bar size setting is invalid. Legal ones are"
+        return Refusal(321, f"Error validating request.-'bW' : cause - {text}: {sizes}")
     try:
-        parse_bar_size(request.bar_size)
         parse_duration(request.duration)
     except HistoryRefused as problem:
         return Refusal(321, f"Error validating request.-'bW' : cause - {problem}")
@@ -57,9 +71,9 @@ def check_request(request: HistoricalDataRequest) -> Refusal | None:
     return None
 
 
-def bar_row(bar: BarView, size: BarSize, format_date: int) -> tuple[Field, ...]:
+def bar_row(bar: BarView, size_s: int, format_date: int) -> tuple[Field, ...]:
     """Fields of a bar as historicalData carries them; volume and count are whole for the official client."""
-    if not size.seconds:
+    if size_s >= DAY_S:
         stamp = times.date(bar.start_ns)
     elif format_date == 2:
         stamp = str(bar.start_ns // _NS)
@@ -75,12 +89,12 @@ class GrowingBar:
     ----------
     bars
         The answer to the request; its last bar is the one that grows.
-    size
-        Size of the bars.
+    size_s
+        Size of the bars, seconds.
     """
 
-    def __init__(self, bars: Sequence[BarView], size: BarSize) -> None:
-        self._size = size
+    def __init__(self, bars: Sequence[BarView], size_s: int) -> None:
+        self._size_s = size_s
         self._bar = bars[-1] if bars else None
 
     def add(self, bar: BarView) -> BarView:
@@ -106,12 +120,12 @@ class GrowingBar:
         """Name of the bar that a moment belongs to; intraday bars are aligned to local midnight."""
         local = times.local(start_ns)
         day = local.date()
-        if self._size.seconds:
+        if self._size_s < DAY_S:
             second = local.hour * 3600 + local.minute * 60 + local.second
-            return day.toordinal(), second // self._size.seconds
-        if self._size.period == "week":
+            return day.toordinal(), second // self._size_s
+        if self._size_s == WEEK_S:
             return day.isocalendar()[:2]
-        return (day.year, day.month) if self._size.period == "month" else (day.toordinal(), 0)
+        return (day.year, day.month) if self._size_s == MONTH_S else (day.toordinal(), 0)
 
 
 class Pacing:
@@ -132,7 +146,7 @@ class Pacing:
 
     def allows(self, request: HistoricalDataRequest, now_s: float) -> bool:
         """Whether a request of valid form may be served now; if so, it counts."""
-        small = 0 < parse_bar_size(request.bar_size).seconds <= self.SMALL_BAR_S
+        small = BAR_SIZES[request.bar_size] <= self.SMALL_BAR_S
         same = replace(request, request_id=0)
         last = self._identical.get(same)
         if last is not None and now_s - last < (self.IDENTICAL_SMALL_S if small else self.IDENTICAL_S):

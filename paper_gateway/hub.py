@@ -180,12 +180,9 @@ class Hub:
                 if visibility.sees(event, client_id, self.settings.master_client_id):
                     self.sessions[client_id].on_brokerage_event(event)
 
-    def shown_quote(self, symbol: str) -> QuoteView | None:
-        """Return the quote that subscribers know, so that a new one starts from the same; None: no trade yet."""
-        shown = self._shown.get(symbol) or self.market.quote(symbol)
-        if shown is not None:
-            self._shown[symbol] = shown
-        return shown
+    def shown_quote(self, symbol: str) -> QuoteView:
+        """Return the quote that subscribers know, so that a new one starts from the same."""
+        return self._shown.setdefault(symbol, self.market.quote(symbol))
 
     def step(self, *, boundary: bool) -> None:
         """Send the news of a market step that the brokerage has already matched.
@@ -206,13 +203,12 @@ class Hub:
         self.refresh_account(now=boundary)
 
     def _step_data(self, symbol: str, *, quotes: bool) -> StepData:
-        bar = self.market.bar(symbol)
+        bar = self.market.step_bar(symbol)
         quote, tails = None, list[TickTail]()
         if quotes:
             quote = self.market.quote(symbol)
-            if quote is not None:
-                tails = quote_ticks(quote, self._shown.get(symbol))
-                self._shown[symbol] = quote
+            tails = quote_ticks(quote, self._shown.get(symbol))
+            self._shown[symbol] = quote
         return StepData(symbol, bar, b"" if bar is None else real_time_bar_tail(bar), quote, tails)
 
     def refresh_account(self, *, now: bool = False) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paper_gateway import history_requests, responses, times
-from paper_gateway.history import BarSize, HistoryRefused, parse_bar_size
-from paper_gateway.history_requests import GrowingBar, Pacing, bar_row, check_request
+from paper_gateway.history import HistoryRefused
+from paper_gateway.history_requests import BAR_SIZES, GrowingBar, Pacing, bar_row, check_request
 from paper_gateway.hub import Hub, StepData
 from paper_gateway.requests import (
     ContractDetailsRequest,
@@ -35,7 +36,7 @@ class _Kept:
     """A keepUpToDate request."""
 
     symbol: str
-    size: BarSize
+    size_s: int
     format_date: int
     bar: GrowingBar
 
@@ -73,7 +74,7 @@ class MarketService:
         """Send the contract that matches."""
         found = self._find(request.request_id, request.contract)
         if found is not None:
-            hours = times.trading_hours(self._hub.market.calendar, self._hub.market.now_ns)
+            hours = self._hub.market.trading_hours()
             self._send(responses.contract_details(request.request_id, found, hours))
             self._send(responses.contract_details_end(request.request_id))
 
@@ -116,9 +117,8 @@ class MarketService:
         self._send(responses.market_data_type(request.request_id, FROZEN if frozen else LIVE))
         self._send(responses.tick_parameters(request.request_id, found.min_tick))
         quote = self._hub.shown_quote(found.symbol)
-        if quote is not None:
-            for tick in heads.messages(quote_ticks(quote, None)):
-                self._send(tick)
+        for tick in heads.messages(quote_ticks(quote, None)):
+            self._send(tick)
         if request.snapshot:
             self._send(responses.tick_snapshot_end(request.request_id))
         else:
@@ -175,7 +175,7 @@ class MarketService:
             bars = self._hub.market.history(
                 found.symbol,
                 duration=request.duration,
-                bar_size=request.bar_size,
+                bar_size_s=BAR_SIZES[request.bar_size],
                 end_ns=times.parse_end(request.end) if request.end else None,
                 what_to_show=request.what_to_show,
             )
@@ -186,13 +186,15 @@ class MarketService:
         if refusal is not None:
             self._error(request_id, refusal.code, refusal.text)
             return
-        size = parse_bar_size(request.bar_size)
+        size_s = BAR_SIZES[request.bar_size]
         end_ns = times.parse_end(request.end) if request.end else self._hub.market.now_ns
         start, end = times.date_and_time(bars[0].start_ns), times.date_and_time(end_ns)
-        rows = [bar_row(bar, size, request.format_date) for bar in bars]
+        rows = [bar_row(bar, size_s, request.format_date) for bar in bars]
         self._send(responses.historical_data(request_id, start, end, rows))
         if request.keep_up_to_date:
-            self._kept[request_id] = _Kept(found.symbol, size, request.format_date, GrowingBar(bars, size))
+            self._kept[request_id] = _Kept(
+                found.symbol, size_s, request.format_date, GrowingBar(bars, size_s)
+            )
 
     def head_timestamp(self, request: HeadTimestampRequest) -> None:
         """Send the first moment of which there are data."""
@@ -200,14 +202,9 @@ class MarketService:
         if found is None:
             return
         head_ns = self._hub.market.head_ns(found.symbol)
-        if head_ns is None:
-            self._error(
-                request.request_id, 162, "Historical Market Data Service error message:No head time stamp"
-            )
-        else:
-            seconds = str(head_ns // 1_000_000_000)
-            text = seconds if request.format_date == 2 else times.date_and_time(head_ns)
-            self._send(responses.head_timestamp(request.request_id, text))
+        as_seconds = request.format_date == 2
+        text = str(head_ns // 1_000_000_000) if as_seconds else times.date_and_time(head_ns)
+        self._send(responses.head_timestamp(request.request_id, text))
 
     # --- the end of streams ------------------------------------------------------------------------------
 
@@ -215,20 +212,13 @@ class MarketService:
         """End a stream."""
         number = request.number
         if request.kind is Incoming.CANCEL_HISTORICAL_DATA:
-            known = self._kept.pop(number, None) is not None
-            code, text = (
-                162,
-                "Historical Market Data Service error message:API historical data query cancelled",
-            )
-            if not known:
-                code, text = 366, "No historical data query found for ticker id"
-            self._error(number, code, f"{text}:{number}" if not known else f"{text}: {number}")
+            if self._kept.pop(number, None) is None:
+                self._error(number, 366, f"No historical data query found for ticker id:{number}")
+            else:
+                text = "Historical Market Data Service error message:API historical data query cancelled"
+                self._error(number, 162, f"{text}: {number}")
             return
-        streams: dict[
-            Incoming,
-            dict[int, tuple[str, TickHeads]] | dict[int, tuple[str, bytes]] | dict[int, tuple[str, str]],
-        ]
-        streams = {
+        streams: dict[Incoming, dict[int, Any]] = {
             Incoming.CANCEL_MKT_DATA: self._quotes,
             Incoming.CANCEL_REAL_TIME_BARS: self._bars,
             Incoming.CANCEL_TICK_BY_TICK: self._ticks,
@@ -248,7 +238,7 @@ class MarketService:
         for request_id, kept in self._kept.items():
             bar = news[kept.symbol].bar
             if bar is not None:
-                row = bar_row(kept.bar.add(bar), kept.size, kept.format_date)
+                row = bar_row(kept.bar.add(bar), kept.size_s, kept.format_date)
                 self._send(responses.historical_data_update(request_id, row))
         for symbol, heads in self._quotes.values():
             tails = news[symbol].tick_tails

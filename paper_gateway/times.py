@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from data.exchange_calendar import ExchangeCalendar
 
 EASTERN = ZoneInfo("America/New_York")
 _NS = 1_000_000_000
@@ -61,18 +59,3 @@ def _zone(name: str | None, *, hyphen: bool) -> tzinfo:
         return ZoneInfo({"EST": "America/New_York", "EDT": "America/New_York"}.get(name, name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name[:40]!r} isn't a time zone") from None
-
-
-def trading_hours(calendar: ExchangeCalendar, now_ns: int) -> str:
-    """Regular hours of this day and the five that follow: ``20200102:0930-20200102:1600;20200103:CLOSED``."""
-    first = local(now_ns).date()
-    days = [first + timedelta(days=n) for n in range(6)]
-    sessions = {one.date: one for one in calendar.sessions(days[0], days[-1])}
-    parts = []
-    for day in days:
-        session = sessions.get(day)
-        if session is None:
-            parts.append(f"{day:%Y%m%d}:CLOSED")
-        else:
-            parts.append(f"{local(session.open_ns):%Y%m%d:%H%M}-{local(session.close_ns):%Y%m%d:%H%M}")
-    return ";".join(parts)

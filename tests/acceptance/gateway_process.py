@@ -1,0 +1,153 @@
+"""A paper gateway as a process of its own, and the official client against it."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from ibapi.client import EClient
+from ibapi.contract import Contract
+from ibapi.order import Order
+from ibapi.wrapper import EWrapper
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 30.0
+
+
+@contextlib.contextmanager
+def running_gateway(*arguments):
+    """Start ``python -m paper_gateway`` on a free port; gives the port."""
+    command = [
+        sys.executable,
+        "-m",
+        "paper_gateway",
+        "--port",
+        "0",
+        "--start",
+        "2010-01-04",
+        *map(str, arguments),
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        lines = []
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("listening on 127.0.0.1:"), line + process.stdout.read()
+            reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+            reader.start()
+            yield int(line.rpartition(":")[2])
+        finally:
+            assert process.poll() is None, f"the gateway died, {process.returncode}: {''.join(lines)}"
+            process.terminate()
+            try:
+                code = process.wait(timeout=20)
+            finally:
+                process.kill()
+            reader.join(timeout=10)
+            assert code == 0, "".join(lines)
+            assert "Traceback" not in "".join(lines), "".join(lines)
+
+
+def wait_until(condition, what, deadline_s=DEADLINE_S):
+    """Wait until ``condition()`` is true; returns what it gave."""
+    end = time.monotonic() + deadline_s
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited {deadline_s:g} s in vain for {what}"
+        time.sleep(0.005)
+    return found
+
+
+class OfficialClient(EWrapper, EClient):
+    """The official client, its callbacks kept in ``calls`` as (name, arguments)."""
+
+    def __init__(self):
+        EWrapper.__init__(self)
+        EClient.__init__(self, self)
+        self.calls = []
+        self._thread = None
+
+    def __getattribute__(self, name):
+        if not name.startswith("_") and name in _CALLBACKS:
+            calls = object.__getattribute__(self, "calls")
+            return lambda *arguments: calls.append((name, arguments))
+        return object.__getattribute__(self, name)
+
+    def named(self, name):
+        return [arguments for called, arguments in list(self.calls) if called == name]
+
+    def errors(self, *, code=None):
+        return [one for one in self.named("error") if code is None or one[1] == code]
+
+    def wait_for(self, name, matches=lambda *_: True, deadline_s=DEADLINE_S):
+        """Wait for a callback; returns its arguments."""
+
+        def first():
+            return next(([one] for one in self.named(name) if matches(*one)), None)
+
+        try:
+            return wait_until(first, name, deadline_s)[0]
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}; errors: {self.errors()}") from None
+
+    def wait_for_error(self, code, deadline_s=DEADLINE_S):
+        return self.wait_for("error", lambda _, given, __: given == code, deadline_s)
+
+    def start(self, port, client_id, *, expect_ready=True):
+        self.connect("127.0.0.1", port, client_id)
+        self._thread = threading.Thread(target=self.run, daemon=True)
+        self._thread.start()
+        if expect_ready:
+            self.wait_for("nextValidId")
+        return self
+
+    def stop(self):
+        self.disconnect()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            assert not self._thread.is_alive()
+
+
+_CALLBACKS = frozenset(
+    name
+    for name, value in vars(EWrapper).items()
+    if callable(value) and not name.startswith(("_", "logAnswer"))
+)
+
+
+@contextlib.contextmanager
+def official_client(port, client_id=1):
+    client = wait_until(lambda: _connected(port, client_id), "a connection with a free client id")
+    try:
+        yield client
+    finally:
+        client.stop()
+
+
+def _connected(port, client_id):
+    """Connect once; None when the id is still in use (ibapi's socket lingers a second after disconnect)."""
+    client = OfficialClient().start(port, client_id, expect_ready=False)
+    wait_until(lambda: client.named("nextValidId") or client.errors(code=326), "an answer")
+    if client.named("nextValidId"):
+        return client
+    client.stop()
+    time.sleep(0.1)  # between two polls
+    return None
+
+
+def stock(symbol="AAPL"):
+    contract = Contract()
+    contract.symbol, contract.secType, contract.exchange, contract.currency = symbol, "STK", "SMART", "USD"
+    return contract
+
+
+def order(action="BUY", quantity=100, kind="MKT", **fields):
+    made = Order()
+    made.action, made.totalQuantity, made.orderType = action, quantity, kind
+    for name, value in fields.items():
+        assert hasattr(made, name)
+        setattr(made, name, value)
+    return made
