@@ -60,11 +60,12 @@ def apply_limits(
     budget = parameters.monthly_fill_budget - account.fills_this_month
     for symbol in range(positions.shape[1]):
         own = _sum_symbol(rows.close[symbol], positions, targets, symbol)
-        tradable = parameters.max_participation * rows.average_volume[symbol] * rows.close[symbol]
-        share, cap = _entry_share(limits, book, own, tradable)
-        if own.wanted > 0.0 and own.held == 0.0:
-            places -= 1
-            if places < 0:
+        share, cap = 1.0, Reason.NONE
+        if own.wanted > 0.0:
+            tradable = parameters.max_participation * rows.average_volume[symbol] * rows.close[symbol]
+            share, cap = _entry_share(limits, book, own, tradable)
+            places -= 1 if own.held == 0.0 else 0
+            if places < 0 and own.held == 0.0:
                 share, cap = 0.0, Reason.POSITIONS_CAP
         for strategy in range(positions.shape[0]):
             cell = (strategy, symbol)
@@ -160,8 +161,6 @@ def _keep(limits: _Limits, book: _Totals, own: _Totals, position: float) -> tupl
 @kernel
 def _entry_share(limits: _Limits, book: _Totals, own: _Totals, tradable: float) -> tuple[float, Reason]:
     """Fraction of a symbol's wanted entries that every cap allows, and the cap that allows least."""
-    if own.wanted == 0.0:
-        return 1.0, Reason.NONE
     share, reason = share_of(limits.symbol * limits.throttle - own.held, own.wanted), Reason.SYMBOL_CAP
     gross = share_of(limits.gross * limits.throttle - book.held, book.wanted)
     if gross < share:
