@@ -35,7 +35,8 @@ class RecordKind(StrEnum):
     ORDER_CANCEL = "order_cancel"
     """order_ref, reason"""
     ORDER_STATUS = "order_status"
-    """order_ref, order_id, perm_id, status, filled, remaining: only when it changes something"""
+    """order_ref, order_id, perm_id, status, filled, remaining (None in an openOrder), quantity (None in an
+    orderStatus): only when it changes something"""
     ORDER_ENDED = "order_ended"
     """order_ref, outcome (rejected, not_sent, gone, settled), detail: an end, or a settling of open questions, that
     no broker status tells"""

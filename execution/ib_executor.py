@@ -242,7 +242,10 @@ class IBExecutor:
     def amendment(self, stop: OrderState, quantity: Decimal) -> Outgoing:
         """Message that changes the total quantity of a working stop."""
         order = replace(stop.order, quantity=quantity)
-        return Outgoing(order, stop.order_id, former=stop.order)
+        parent = self.manager.book.get(order.parent_ref) if order.parent_ref is not None else None
+        # The broker refuses an amendment (105) that doesn't repeat the parent.
+        parent_id = None if parent is None else parent.order_id
+        return Outgoing(order, stop.order_id, parent_id=parent_id, former=stop.order)
 
     def _check(self, order: Order, *, position: Decimal, stop_price: Decimal | None = None) -> Verdict | None:
         now_ns = self._clock.monotonic_ns()

@@ -88,6 +88,7 @@ class OrderBook:
         if state is None:
             return
         has_figures = payload.get("filled") is not None
+        quantity = decimal(payload, "quantity") if payload.get("quantity") is not None else None
         self._put(
             with_report(
                 state,
@@ -95,6 +96,7 @@ class OrderBook:
                 perm_id=integer(payload, "perm_id"),
                 filled=decimal(payload, "filled") if has_figures else None,
                 remaining=decimal(payload, "remaining") if has_figures else None,
+                quantity=quantity,
             )
         )
 

@@ -33,6 +33,10 @@ from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, rev
 ORDER_CANCELLED_CODE: Final = 202
 _COMMISSION_NOT_KNOWN: Final = Decimal(-1)
 _SNAPSHOTS_TO_BE_SURE: Final = 2
+BrokerReport = OrderStatusReport | OpenOrderReport
+_OVER = frozenset(
+    {BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.FILLED, BrokerStatus.PENDING_CANCEL}
+)
 _UNSETTLED = frozenset({OrderPhase.INTENDED, OrderPhase.SENT, OrderPhase.CANCELLING, OrderPhase.INACTIVE})
 
 
@@ -146,16 +150,14 @@ class OrderManager:
         state = self._find(report.order_ref, report.order_id, report.client_id)
         if state is None:
             return None
-        return self._on_report(
-            state, report.order_id, report.perm_id, report.status, (report.filled, report.remaining)
-        )
+        return self._on_report(state, report)
 
     def on_open_order(self, report: OpenOrderReport) -> OrderChange | StrayOrder | None:
         """Read an ``openOrder``. None: not ours, or nothing new."""
         state = self.book.get(report.order_ref)
         if state is None:
             return None
-        return self._on_report(state, report.order_id, report.perm_id, report.status, None)
+        return self._on_report(state, report)
 
     def on_execution(self, execution: Execution) -> FillResult:
         """Book an execution, once."""
@@ -193,7 +195,7 @@ class OrderManager:
         if error.code == ORDER_CANCELLED_CODE:
             if not state.is_live:
                 return None
-            return self._write_status(state, BrokerStatus.CANCELLED, state.perm_id, None)
+            return self._change(state, _status_payload(state, BrokerStatus.CANCELLED, state.perm_id))
         if response is Response.QUERY or (
             response is Response.FAIL and state.amendments and state.acknowledged
         ):
@@ -285,43 +287,34 @@ class OrderManager:
             raise KeyError(f"no order {order_ref!r} in the book")
         return state
 
-    def _on_report(
-        self,
-        state: OrderState,
-        order_id: int,
-        perm_id: int,
-        status: BrokerStatus,
-        figures: tuple[Decimal, Decimal] | None,
-    ) -> OrderChange | StrayOrder | None:
-        if (order_id and order_id != state.order_id) or (
-            perm_id and state.perm_id and perm_id != state.perm_id
+    def _on_report(self, state: OrderState, report: BrokerReport) -> OrderChange | StrayOrder | None:
+        if (report.order_id and report.order_id != state.order_id) or (
+            report.perm_id and state.perm_id and report.perm_id != state.perm_id
         ):
+            if report.status in _OVER:  # the end of the second one is no news of the first
+                return None
             return StrayOrder(
                 order_ref=state.order_ref,
-                order_ids=(state.order_id, order_id),
-                perm_ids=(state.perm_id, perm_id),
+                order_ids=(state.order_id, report.order_id),
+                perm_ids=(state.perm_id, report.perm_id),
             )
-        filled, remaining = figures if figures is not None else (None, None)
-        after = with_report(state, status, perm_id=perm_id, filled=filled, remaining=remaining)
+        if isinstance(report, OpenOrderReport):
+            quantity = report.quantity if state.is_live else None
+            after = with_report(state, report.status, perm_id=report.perm_id, quantity=quantity)
+            payload = _status_payload(state, report.status, report.perm_id, quantity=quantity)
+        else:
+            filled, remaining = report.filled, report.remaining
+            after = with_report(
+                state, report.status, perm_id=report.perm_id, filled=filled, remaining=remaining
+            )
+            payload = _status_payload(
+                state, report.status, report.perm_id, filled=filled, remaining=remaining
+            )
         if _effect(after) == _effect(state):
             return None
-        return self._write_status(state, status, perm_id, figures)
+        return self._change(state, payload)
 
-    def _write_status(
-        self,
-        state: OrderState,
-        status: BrokerStatus,
-        perm_id: int,
-        figures: tuple[Decimal, Decimal] | None,
-    ) -> OrderChange:
-        payload: dict[str, object] = {
-            "order_ref": state.order_ref,
-            "order_id": state.order_id,
-            "perm_id": perm_id,
-            "status": str(status),
-            "filled": None if figures is None else str(figures[0]),
-            "remaining": None if figures is None else str(figures[1]),
-        }
+    def _change(self, state: OrderState, payload: dict[str, object]) -> OrderChange:
         self._write(RecordKind.ORDER_STATUS, payload, state.order_ref)
         return OrderChange(before=state, after=self._state(state.order_ref))
 
@@ -343,4 +336,31 @@ class OrderManager:
 
 def _effect(state: OrderState) -> tuple[object, ...]:
     """Everything of an order that a status may change and that anybody asks for."""
-    return (state.phase, state.perm_id, state.acknowledged, state.open_quantity, state.unbooked)
+    return (
+        state.phase,
+        state.perm_id,
+        state.acknowledged,
+        state.order.quantity,
+        state.open_quantity,
+        state.unbooked,
+    )
+
+
+def _status_payload(
+    state: OrderState,
+    status: BrokerStatus,
+    perm_id: int,
+    *,
+    filled: Decimal | None = None,
+    remaining: Decimal | None = None,
+    quantity: Decimal | None = None,
+) -> dict[str, object]:
+    return {
+        "order_ref": state.order_ref,
+        "order_id": state.order_id,
+        "perm_id": perm_id,
+        "status": str(status),
+        "filled": None if filled is None else str(filled),
+        "remaining": None if remaining is None else str(remaining),
+        "quantity": None if quantity is None else str(quantity),
+    }

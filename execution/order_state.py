@@ -229,9 +229,16 @@ def with_report(
     perm_id: int = 0,
     filled: Decimal | None = None,
     remaining: Decimal | None = None,
+    quantity: Decimal | None = None,
 ) -> OrderState:
-    """Return ``state`` after a broker status (``filled`` and ``remaining`` are None in an openOrder)."""
+    """Return ``state`` after a broker status.
+
+    An ``orderStatus`` has ``filled`` and ``remaining``, an ``openOrder`` has ``quantity``. A quantity other than ours
+    is the broker's truth: an amendment of ours was refused, or a human changed the order.
+    """
     result = state
+    if quantity is not None and quantity > 0 and quantity != state.order.quantity:
+        result = replace(result, order=replace(state.order, quantity=quantity), reported_remaining=None)
     if perm_id and not state.perm_id:
         result = replace(result, perm_id=perm_id)
     if filled is not None and remaining is not None:

@@ -31,6 +31,9 @@ ShutdownPolicy = Literal["keep_stops", "cancel_all", "keep_all"]
 SETTLE_S: Final = 0.5
 """How long a mismatch must last before we act on it: the broker's own messages usually end it first."""
 
+_LONGEST_PAUSE_S: Final = 30.0
+_QUIET_NS: Final = 60_000_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpkeepReport:
@@ -45,6 +48,26 @@ class UpkeepReport:
     unprotected: tuple[Unprotected, ...] = ()
     actions: tuple[StopAction, ...] = ()
     denials: tuple[Denial, ...] = ()
+
+
+class Patience:
+    """Longer and longer pauses between attempts for one position, so that a broker's refusal is no order storm."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[PositionKey, tuple[int, int]] = {}
+
+    def tried(self, key: PositionKey, now_ns: int) -> None:
+        """Note an attempt; after a quiet minute counting starts anew."""
+        count, last_ns = self._attempts.get(key, (0, now_ns))
+        self._attempts[key] = (1 if now_ns - last_ns > _QUIET_NS else count + 1, now_ns)
+
+    def allows(self, key: PositionKey, now_ns: int) -> bool:
+        """Whether the next attempt may be made."""
+        if key not in self._attempts:
+            return True
+        count, last_ns = self._attempts[key]
+        pause_s = min(_LONGEST_PAUSE_S, SETTLE_S * 2.0 ** (count - 1))
+        return now_ns - last_ns >= pause_s * 1e9
 
 
 class OrderUpkeep:
@@ -79,6 +102,7 @@ class OrderUpkeep:
         self._last_query_ns: int | None = None
         self._repeated_ns: dict[str, int] = {}
         self._seen_ns: dict[StopAction, int] = {}
+        self._patience = Patience()
         self._stood_down = False
 
     def run(
@@ -181,21 +205,28 @@ class OrderUpkeep:
         planned = [
             action
             for action in plan_protection(positions, self._manager.book)
-            if self._symbol_of(action) not in conditions.locked_symbols
+            if self._key_of(action)[1] not in conditions.locked_symbols
         ]
         now_ns = self._clock.monotonic_ns()
         self._seen_ns = {action: self._seen_ns.get(action, now_ns) for action in planned}
-        return tuple(action for action in planned if now_ns - self._seen_ns[action] >= SETTLE_S * 1e9)
+        return tuple(
+            action
+            for action in planned
+            if now_ns - self._seen_ns[action] >= SETTLE_S * 1e9
+            and self._patience.allows(self._key_of(action), now_ns)
+        )
 
-    def _symbol_of(self, action: StopAction) -> str:
+    def _key_of(self, action: StopAction) -> PositionKey:
         if isinstance(action, PlaceStop | Unprotected):
-            return action.symbol
+            return action.strategy, action.symbol
         state = self._manager.book.get(action.order_ref)
-        return "" if state is None else state.order.symbol
+        return ("", "") if state is None else (state.order.strategy, state.order.symbol)
 
     def _carry_out(self, actions: tuple[StopAction, ...], created_ns: int) -> tuple[Denial, ...]:
         bundles: list[Bundle] = []
+        now_ns = self._clock.monotonic_ns()
         for action in actions:
+            self._patience.tried(self._key_of(action), now_ns)
             if isinstance(action, CancelOrder):
                 self._executor.cancel(action.order_ref, action.reason)
             elif isinstance(action, AmendStop):
