@@ -49,6 +49,7 @@ class Stage:
             "PYTHONPATH": str(ROOT),
         }
         self.port = 0
+        self.watchdog: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start_gateway()
@@ -108,7 +109,8 @@ class Stage:
 
     def start_watchdog(self, *options: str) -> subprocess.Popen[bytes]:
         (self.logs / "risk_monitor_heartbeat.json").unlink(missing_ok=True)
-        return self.spawn("risk_monitor.py", "--config", str(self.config), *options, name="watchdog")
+        self.watchdog = self.spawn("risk_monitor.py", "--config", str(self.config), *options, name="watchdog")
+        return self.watchdog
 
     def start_peer(self, *options: str, ready: bool = True) -> subprocess.Popen[bytes]:
         process = self.spawn("-m", "tests.risk.peer", "--config", str(self.config), *options, name="peer")
@@ -133,9 +135,13 @@ class Stage:
         return body
 
     def await_state(self, state: str, seconds: float = DEADLINE_S) -> dict[str, Any]:
-        found: dict[str, Any] = wait_for(
-            lambda: (body := self.status()).get("state") == state and body, f"state {state}", seconds
-        )
+
+        def reached() -> dict[str, Any] | None:
+            body = self.status()
+            assert self.watchdog is None or self.watchdog.poll() is None, self.output("watchdog")
+            return body if body.get("state") == state else None
+
+        found: dict[str, Any] = wait_for(reached, f"state {state}", seconds)
         return found
 
     def await_check(self, name: str, status: str) -> None:
