@@ -123,8 +123,8 @@ _folders: dict[Path | None, Path | None] = {}
 
 def _cache_folder(source: Path) -> Path | None:
     """Cache folder for a kernel defined in ``source``; None when nothing can be kept."""
-    inside = source.is_relative_to(PROJECT_ROOT)
-    key = None if inside else source
+    inside = any(source.is_relative_to(PROJECT_ROOT / package) for package in KERNEL_PACKAGES)
+    key = None if inside else source.parent
     if key not in _folders:
         _folders[key] = _make_cache_folder(() if inside else tuple(source.parent.glob("*.py")))
     return _folders[key]

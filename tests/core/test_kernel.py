@@ -34,19 +34,22 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_caller(project: Path) -> float:
+def run_code(project: Path, code: str, **variables: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "BACKSTOP_"))}
-    code = "from strategy.caller import caller; print(caller(1.0))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=project,
-        env=environment | {"PYTHONPATH": str(project)},
+        env=environment | {"PYTHONPATH": str(project)} | variables,
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    return float(done.stdout)
+    return done.stdout.strip()
+
+
+def run_caller(project: Path) -> float:
+    return float(run_code(project, "from strategy.caller import caller; print(caller(1.0))"))
 
 
 def test_an_edit_in_a_callee_of_another_file_is_noticed(project: Path):
@@ -142,3 +145,38 @@ def test_no_kernel_is_compiled_with_fastmath():
 def test_all_kernel_packages_are_in_the_project():
     known = {path.parent.name for path in PROJECT_ROOT.glob("*/__init__.py")}
     assert set(KERNEL_PACKAGES) - {"backtester"} <= known
+
+
+def test_a_strategy_outside_the_project_is_keyed_by_the_files_beside_it(project: Path):
+    own = project / "mine"
+    own.mkdir()
+    (own / "helper.py").write_text(CALLEE.format("1.0"), encoding="utf-8")
+    (own / "mine.py").write_text(CALLER.replace("core.callee", "helper"), encoding="utf-8")
+    code = "import sys; sys.path.insert(0, 'mine'); from mine import caller; print(caller(1.0))"
+    assert run_code(project, code) == "2.0"
+    (own / "helper.py").write_text(CALLEE.format("10.0"), encoding="utf-8")
+    assert run_code(project, code) == "11.0"
+
+
+def test_switched_off_the_cache_keeps_nothing(project: Path):
+    code = "from strategy.caller import caller; print(caller(1.0))"
+    assert run_code(project, code, BACKSTOP_KERNEL_CACHE="off") == "2.0"
+    assert not (project / "state").exists()
+
+
+def test_folders_unused_for_two_weeks_are_removed_and_nothing_else(project: Path):
+    base = project / "state" / "kernels"
+    old, recent, foreign = base / ("0" * 16), base / ("1" * 16), base / "notes"
+    for folder in (old, recent, foreign):
+        folder.mkdir(parents=True)
+    for folder in (old, foreign):
+        os.utime(folder, (0, 0))
+    run_caller(project)
+    assert not old.exists()
+    assert recent.exists()
+    assert foreign.exists()
+
+
+def test_a_file_that_does_not_parse_disturbs_no_other_kernel(project: Path):
+    (project / "strategy" / "unfinished.py").write_text("from core.kernel import (", encoding="utf-8")
+    assert run_caller(project) == 2.0

@@ -136,6 +136,13 @@ def test_executions_that_still_lack_a_commission_are_listed():
     assert ledger.without_commission() == (execution(1).exec_id,)
 
 
+def test_the_owner_of_an_execution_is_who_booked_it_first():
+    ledger = ledger_of(execution(1))
+    ledger.apply(execution(1, quantity=90, correction=2), "mean_reversion")
+    assert ledger.strategy_of(execution(1).exec_id) == "momentum"
+    assert ledger.strategy_of(execution(2).exec_id) is None
+
+
 def test_an_exec_id_without_periods_is_its_own_base():
     ledger = Ledger()
     odd = execution(1)

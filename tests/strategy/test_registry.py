@@ -87,3 +87,8 @@ def test_parameters_not_given_keep_their_defaults():
 
 def test_names_in_the_registry_are_the_strategies_own():
     assert all(name == kind.name for name, kind in STRATEGIES.items())
+
+
+def test_creating_an_unknown_strategy_names_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean momentum"):
+        create("momentun", {})
