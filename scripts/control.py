@@ -48,7 +48,8 @@ def describe_standing_flag(flags: FlagFolder) -> str | None:
         case FlagKind.UNREADABLE:
             return f"the flags folder {flags.path} can't be read ({state.detail})"
         case _:
-            return f"the kill flag {state.kind.value} stands in {flags.path} ({state.detail})"
+            names = " and ".join(flags.standing())
+            return f"{names} in {flags.path} ({state.detail})"
 
 
 def running_owner(path: Path) -> LockOwner | None:
