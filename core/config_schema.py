@@ -53,7 +53,7 @@ class UniverseSettings(Section):
         default=("AAPL", "FB", "GOOG", "IBM", "MSFT"), min_length=1, max_length=500
     )
     exchange: str = "SMART"
-    primary_exchange: str = "NASDAQ"
+    primary_exchanges: dict[Symbol, str] = Field(default_factory=dict)
     currency: Literal["USD"] = "USD"
     calendar: str = "XNYS"
 
@@ -118,7 +118,7 @@ class PretradeSettings(Section):
 
     price_collar: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     max_order_quantity: int = Field(default=50_000, ge=1, le=10_000_000)
-    max_order_notional: Decimal = Field(default=Decimal(250_000), gt=0, le=Decimal(1_000_000_000))
+    max_order_notional: Decimal = Field(default=Decimal(300_000), gt=0, le=Decimal(1_000_000_000))
     max_orders_per_minute: int = Field(default=60, ge=1, le=3000)
     quote_max_age_s: Seconds = 15.0
     repeat_window_s: Seconds = 60.0

@@ -229,8 +229,16 @@ class MarketService:
     # --- streams -----------------------------------------------------------------------------------------
 
     def on_step(self, step: Sequence[StepData]) -> None:
-        """Send the news of a step to the subscriptions that want them: bars, then ticks."""
+        """Send the news of a step to the subscriptions that want them.
+
+        Quotes go first, so that whoever acts on a bar's close holds the quote of that moment.
+        """
         news = {one.symbol: one for one in step}
+        for symbol, heads in self._quotes.values():
+            tails = news[symbol].tick_tails
+            if tails:
+                for tick in heads.messages(tails):
+                    self._send(tick)
         for symbol, head in self._bars.values():
             one = news[symbol]
             if one.bar is not None:
@@ -240,11 +248,6 @@ class MarketService:
             if bar is not None:
                 row = bar_row(kept.bar.add(bar), kept.size_s, kept.format_date)
                 self._send(responses.historical_data_update(request_id, row))
-        for symbol, heads in self._quotes.values():
-            tails = news[symbol].tick_tails
-            if tails:
-                for tick in heads.messages(tails):
-                    self._send(tick)
         for request_id, (symbol, kind) in self._ticks.items():
             quote = news[symbol].quote
             if quote is not None and news[symbol].tick_tails:

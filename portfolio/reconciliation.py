@@ -19,9 +19,9 @@ R5. An order that we believe to be working and that the broker doesn't show is *
 R6. An intent that was journaled but perhaps never sent, and that the broker shows neither as open nor as executed, is
     *unsent*: reported, never sent.
 R7. An open order at the broker that we don't know is foreign: a break on its symbol. One that we know but believed
-    finished is *revived*: reported, so that it is followed again.
-R8. Cash is compared only when both sides are known, against a tolerance for what the broker books later (interest,
-    rounding of commissions).
+    finished is *revived*: reported, so that it is followed again. Not so when its end may have crossed the answer.
+R8. Cash is compared only when both sides are known and no order has moved since the question, against a tolerance
+    for what the broker books later (interest, rounding of commissions). Like R4 a difference is deferred once.
 """
 
 from __future__ import annotations
@@ -32,10 +32,16 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
-from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport, Unknown
+from core.events import BrokerSnapshot, BrokerStatus, Execution, OpenOrderReport, PositionReport, Unknown
 from portfolio.ledger import WATCHDOG, correction_number
 
 ZERO = Decimal(0)
+CASH = "(cash)"
+"""Key of a deferred difference in cash."""
+_ENDED = frozenset(
+    {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
+)
+"""States in which an order may still be listed among the open ones, because its end crossed the answer."""
 KILL_PREFIX = "BS-KILL-"
 """Beginning of the orderRef of every closing order of the watchdog."""
 
@@ -71,7 +77,7 @@ class OrderPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownOrder:
-    """One order of ours. ``sent_monotonic_ns`` is None when it was sent by an earlier process or not at all."""
+    """One order of ours. ``touched_monotonic_ns``: this process's newest record of it, None if it has written none."""
 
     order_ref: str
     strategy: str
@@ -79,7 +85,7 @@ class KnownOrder:
     quantity: Decimal
     filled: Decimal
     phase: OrderPhase
-    sent_monotonic_ns: int | None = None
+    touched_monotonic_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +207,13 @@ def reconcile(
     missing, breaks = _compare_executions(book, snapshot)
     breaks += _compare_orders(book, snapshot, missing)
     position_breaks, deferred = _compare_positions(book, snapshot, missing, deferred_before)
-    breaks += position_breaks + _compare_cash(book, snapshot, missing, cash_tolerance)
+    breaks += position_breaks
+    difference = _cash_difference(book, snapshot, missing)
+    if abs(difference) > cash_tolerance:
+        if deferred_before.get(CASH) == difference:
+            breaks.append(_cash_break(book, difference))
+        else:
+            deferred[CASH] = difference
     return ReconcileResult(
         breaks=tuple(breaks),
         missing_executions=tuple(missing),
@@ -275,7 +287,7 @@ def _compare_orders(book: BookView, snapshot: BrokerSnapshot, missing: list[Miss
     open_refs = set()
     for report in snapshot.open_orders:
         open_refs.add(report.order_ref)
-        breaks += _compare_open_order(book.orders.get(report.order_ref), report)
+        breaks += _compare_open_order(book.orders.get(report.order_ref), report, snapshot)
     if isinstance(snapshot.executions, Unknown):
         return breaks  # an order that is gone may have been filled: can't tell
     newly_filled: dict[str, Decimal] = {}
@@ -288,8 +300,12 @@ def _compare_orders(book: BookView, snapshot: BrokerSnapshot, missing: list[Miss
     return breaks
 
 
-def _compare_open_order(order: KnownOrder | None, report: OpenOrderReport) -> list[Break]:
+def _compare_open_order(
+    order: KnownOrder | None, report: OpenOrderReport, snapshot: BrokerSnapshot
+) -> list[Break]:
     """R7 for one open order at the broker."""
+    if report.status in _ENDED or (order is not None and _has_moved(order, snapshot)):
+        return []
     broker = f"{report.side} {report.quantity} {report.order_type} {report.status}"
     detail = f"orderRef {report.order_ref!r}, permId {report.perm_id}"
     if order is None or order.symbol != report.symbol:
@@ -303,10 +319,9 @@ def _compare_open_order(order: KnownOrder | None, report: OpenOrderReport) -> li
 
 def _compare_absent_order(order: KnownOrder, newly_filled: Decimal, snapshot: BrokerSnapshot) -> list[Break]:
     """R5, R6 for one order of ours that the broker doesn't show as open."""
-    sent = order.sent_monotonic_ns
     if order.phase is OrderPhase.FINISHED or order.filled + newly_filled >= order.quantity:
         return []
-    if sent is not None and sent >= snapshot.requested_monotonic_ns:
+    if _has_moved(order, snapshot):
         return []
     lost = order.phase is OrderPhase.WORKING or order.filled + newly_filled > ZERO
     return [
@@ -334,7 +349,11 @@ def _compare_positions(
     ours, theirs = dict(book.positions), _broker_positions(snapshot.positions, snapshot.account)
     for one in missing:
         one.move(ours)
-    in_flight = {order.symbol for order in book.orders.values() if order.phase is not OrderPhase.FINISHED}
+    in_flight = {
+        order.symbol
+        for order in book.orders.values()
+        if order.phase is not OrderPhase.FINISHED or _has_moved(order, snapshot)
+    }
     for symbol in sorted(ours.keys() | theirs.keys()):
         own, broker = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
         difference = broker - own
@@ -350,6 +369,12 @@ def _compare_positions(
     return breaks, deferred
 
 
+def _has_moved(order: KnownOrder, snapshot: BrokerSnapshot) -> bool:
+    """Whether we have had news of an order since the snapshot was asked for, so that the two may be of different times."""
+    touched = order.touched_monotonic_ns
+    return touched is not None and touched >= snapshot.requested_monotonic_ns
+
+
 def _broker_positions(reports: tuple[PositionReport, ...], account: str) -> dict[str, Decimal]:
     positions: dict[str, Decimal] = {}
     for report in reports:
@@ -358,27 +383,25 @@ def _broker_positions(reports: tuple[PositionReport, ...], account: str) -> dict
     return positions
 
 
-def _compare_cash(
-    book: BookView, snapshot: BrokerSnapshot, missing: list[MissingExecution], tolerance: Decimal
-) -> list[Break]:
-    """R8."""
+def _cash_difference(book: BookView, snapshot: BrokerSnapshot, missing: list[MissingExecution]) -> Decimal:
+    """R8: what the broker has more than we; 0 when one side isn't known or both may be of different times."""
     if book.cash is None or isinstance(snapshot.values, Unknown) or isinstance(snapshot.executions, Unknown):
-        return []
+        return ZERO
     theirs = snapshot.values.get("TotalCashValue")
-    if theirs is None:
-        return []
-    ours = book.cash + sum((one.cash for one in missing), ZERO)
-    if abs(theirs - ours) <= tolerance:
-        return []
-    return [
-        Break(
-            kind=BreakKind.CASH,
-            symbol=None,
-            book=str(ours),
-            broker=str(theirs),
-            detail=f"difference {theirs - ours}",
-        )
-    ]
+    if theirs is None or any(_has_moved(order, snapshot) for order in book.orders.values()):
+        return ZERO
+    return theirs - book.cash - sum((one.cash for one in missing), ZERO)
+
+
+def _cash_break(book: BookView, difference: Decimal) -> Break:
+    ours = book.cash if book.cash is not None else ZERO
+    return Break(
+        kind=BreakKind.CASH,
+        symbol=None,
+        book=str(ours),
+        broker=str(ours + difference),
+        detail=f"difference {difference}",
+    )
 
 
 def _signed(execution: Execution) -> Decimal:

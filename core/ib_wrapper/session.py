@@ -115,6 +115,7 @@ class IBSession:
             order_ref_of=lambda order_id: self._order_refs.find(client_id, order_id),
             emit=sink,
             client_id=client_id,
+            clock=clock,
             log=log,
         )
         self._callbacks = Callbacks(
@@ -349,6 +350,7 @@ class IBSession:
         for name in self._desk.expire():
             self._log.warning("request_timed_out", request=name, after_s=self._settings.request_timeout_s)
         self._subscriber.tick()
+        self._responder.tick()
 
     def probe(self) -> None:
         """Ask for the time: a full round trip."""
@@ -364,6 +366,10 @@ class IBSession:
         self._log.debug("next_valid_id", order_id=order_id)
         self._has_next_id = True
         self._finish_handshake()
+
+    def on_commission_unknown(self, exec_id: str) -> None:
+        """Have the cost asked for a little later."""
+        self._responder.commission_missing(exec_id)
 
     def on_code(self, request_id: int, code: int, text: str) -> None:
         """Pass a code on to where it is handled."""

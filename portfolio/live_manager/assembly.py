@@ -197,7 +197,7 @@ class Assembler:
             order_id_floor=book.orders.highest_order_id,
             account_id=self._settings.account_id,
             exchange=universe.exchange,
-            primary_exchange=universe.primary_exchange,
+            primary_exchanges=universe.primary_exchanges,
             currency=universe.currency,
         )
 
@@ -258,6 +258,7 @@ class Assembler:
             sizing=self._settings.sizing,
             caps=self._settings.caps,
         )
+        cycle.compile()
         cycle.restore(book.position, book.session_closes)
 
         def row_done() -> None:

@@ -142,7 +142,7 @@ def known_order(state: OrderState, sent_ns: int | None) -> KnownOrder:
         quantity=state.order.quantity,
         filled=state.filled,
         phase=phase,
-        sent_monotonic_ns=sent_ns,
+        touched_monotonic_ns=sent_ns,
     )
 
 

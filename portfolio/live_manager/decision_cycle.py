@@ -84,6 +84,24 @@ class DecisionCycle:
         self._said = np.zeros(shape, dtype=np.int64)
         self._state = new_decision_state(*shape, sizing.volatility_window_sessions)
 
+    def compile(self) -> None:
+        """Make every kernel ready on values that are thrown away.
+
+        Compiling takes seconds when the cache is cold; inside the engine's loop that would be a missed heartbeat.
+        """
+        bar = BarRow(1.0, 1.0, 1.0, 1.0, 1.0)
+        rows = new_market_rows(len(self._symbols))
+        market_step(new_market_state(), rows, 0, bar, self._sizing.atr_window)
+        for strategy in self._strategies:
+            strategy.step(strategy.new_state(), bar)
+        shape = self._signals.shape
+        state = new_decision_state(*shape, self._sizing.volatility_window_sessions)
+        inputs = DecisionInputs(np.zeros(shape), np.zeros(shape), rows, AccountRow(1.0, 1.0, 0.0, 0))
+        decide_into(self._parameters, state, inputs, np.zeros(shape), np.zeros(shape, dtype=np.int64))
+        observe_signals(state.directions, inputs.signals, inputs.positions)
+        target, leverage = self._parameters.target_volatility_annual, self._parameters.max_leverage
+        close_session(state.volatility, 1.0, target, leverage)
+
     @property
     def warmup_bars(self) -> int:
         """Bars that every symbol needs before all strategies have a signal."""

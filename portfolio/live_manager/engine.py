@@ -201,7 +201,6 @@ class Engine:
 
     def _on_connection(self, event: ConnectionChanged) -> None:
         before, self._p.status.connection = self._p.status.connection, event.state
-        self._log.info("connection", state=str(event.state), reason=event.reason)
         self._p.journal.append(RecordKind.CONNECTION, {"state": str(event.state), "reason": event.reason})
         if event.state is ConnectionState.READY:
             if self._p.status.phase is not Phase.STARTING:

@@ -11,7 +11,7 @@ from core.journal import Journal
 from core.reasons import Reason
 from core.records import RecordKind
 from execution.ib_executor import IBExecutor
-from execution.order_manager import OrderManager, StrayOrder
+from execution.order_manager import ORDER_CANCELLED_CODE, OrderManager, StrayOrder
 from execution.order_records import fill_payload
 from execution.order_state import OrderState
 from execution.plans import Denial, EntryPlan, ExitPlan, Plan, TradingConditions
@@ -253,7 +253,8 @@ class OrderDesk:
 
     def _on_error(self, error: BrokerError) -> None:
         change = self._manager.on_error(error)
-        log = self._log.warning if change is not None else self._log.debug
+        refused = change is not None and error.code != ORDER_CANCELLED_CODE
+        log = self._log.warning if refused else self._log.debug
         log("broker_error", code=error.code, request_id=error.request_id, text=error.message)
 
     def live_orders(self) -> tuple[OrderState, ...]:

@@ -17,7 +17,7 @@ from core.journal import Journal
 from core.records import RecordKind
 from execution.order_manager import OrderManager, Resolution
 from portfolio.live_manager.book import LiveBook
-from portfolio.reconciliation import Break, ReconcileResult, reconcile
+from portfolio.reconciliation import Break, BreakKind, ReconcileResult, reconcile
 
 _RETRY_S = 0.5
 
@@ -106,8 +106,8 @@ class Reconciler:
         self._deferred = result.deferred
         self.locked_symbols = result.locked_symbols
         self._journal_result(result)
-        stops = any(one.symbol is None for one in result.breaks)
-        self.is_reconciled = not result.unknown and not stops
+        wrong_account = any(one.kind is BreakKind.ACCOUNT for one in result.breaks)
+        self.is_reconciled = not result.unknown and not wrong_account
         now = self._clock.monotonic_ns()
         self.answers += 1
         self.is_settled = result.agrees and not result.missing_executions
