@@ -10,10 +10,12 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u
 
 
 def escape(text: str, limit: int = 2_000) -> str:
-    r"""``text`` on one line, control characters written as ``\x1b``, cut after ``limit`` characters."""
-    if len(text) > limit:
-        text = f"{text[:limit]}... ({len(text) - limit} more characters)"
-    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_code, text)
+    r"""``text`` on one line, control characters written as ``\x1b``, cut to about ``limit`` characters."""
+    length = len(text)
+    text = text[:limit]
+    if not (text.isascii() and text.isprintable()):
+        text = _UNSAFE.sub(_code, text)[:limit]
+    return text if length <= limit else f"{text}... ({length} characters)"
 
 
 def _code(match: re.Match[str]) -> str:

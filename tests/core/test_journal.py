@@ -22,7 +22,6 @@ from core.journal import GENESIS, Journal, read, set_aside, verify
 from core.journal.__main__ import main
 from core.records import RecordKind
 
-
 PROJECT = Path(__file__).resolve().parents[2]
 
 
