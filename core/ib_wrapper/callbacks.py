@@ -33,6 +33,7 @@ from core.ib_wrapper.requests import IdRequests, Plain, PlainRequests, TimeReque
 from core.ib_wrapper.times import parse_bar_end, parse_execution_time
 
 _MAX_COMMISSIONS: Final = 100_000
+_COMMISSION_NOT_KNOWN_YET: Final = -1.0
 
 
 class SessionHooks(Protocol):
@@ -43,6 +44,9 @@ class SessionHooks(Protocol):
 
     def on_next_valid_id(self, order_id: int) -> None:
         """Next order id of the broker: the last step of the handshake."""
+
+    def on_commission_unknown(self, exec_id: str) -> None:
+        """Cost of an execution that the broker doesn't know yet."""
 
     def on_code(self, request_id: int, code: int, text: str) -> None:
         """Error, warning or notice of the broker."""
@@ -230,8 +234,9 @@ class Callbacks(EWrapper):  # type: ignore[misc]
     def commissionReport(self, commissionReport: Any) -> None:  # noqa: ANN401
         """Cost of an execution. Repeated with every request for executions, passed on when it is new."""
         report = commissionReport
-        if not report.execId or not translate.is_set(report.commission):
+        if not translate.is_set(report.commission) or report.commission == _COMMISSION_NOT_KNOWN_YET:
             self._log.warning("commission_unknown", exec_id=report.execId, commission=report.commission)
+            self._hooks.on_commission_unknown(report.execId)
             return
         cost = (translate.to_decimal(report.commission), str(report.currency))
         if self._commissions.get(report.execId) == cost:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from core.clock import Clock
 from core.events import BrokerError, Event, FeedChanged, FeedStatus, Unknown
 from core.ib_wrapper.connection import Connection, Impairment
 from core.ib_wrapper.desk import RequestDesk
@@ -19,6 +20,9 @@ from core.ib_wrapper.subscriber import Subscriber
 
 _CLIENT_ID_IN_USE: Final = 326
 _TEXT_LIMIT: Final = 500
+# Waiting time before the first of the questions for a missing commission; it doubles with each.
+_COMMISSION_WAIT_NS: Final = 1_000_000_000
+_COMMISSION_TRIES: Final = 6
 _GOOD_NEWS: Final = frozenset({Response.NOTE, Response.FEED_BACK, Response.RECOVER, Response.RENEW})
 
 
@@ -35,6 +39,7 @@ class Responder:
         order_ref_of: Callable[[int], str | None],
         emit: Callable[[Event], None],
         client_id: int,
+        clock: Clock,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._connection = connection
@@ -44,10 +49,13 @@ class Responder:
         self._order_ref_of = order_ref_of
         self._emit = emit
         self._client_id = client_id
+        self._clock = clock
         self._log = log
         self._lock = threading.Lock()
         self._after_loss = False
         self._farm_lost = False
+        self._commission_tries: dict[str, int] = {}
+        self._ask_costs_ns: int | None = None
         self.resyncs = 0
 
     def handle(self, request_id: int, code: int, text: str) -> None:
@@ -115,6 +123,25 @@ class Responder:
             self._connection.recover(Impairment.FRAMES, "asked again for orders, executions and positions")
 
         self.resync().add_done_callback(done)
+
+    def commission_missing(self, exec_id: str) -> None:
+        """Ask for executions, and with them their costs, a little later (reader thread)."""
+        tries = self._commission_tries.get(exec_id, 0)
+        if tries >= _COMMISSION_TRIES:
+            return
+        self._commission_tries[exec_id] = tries + 1
+        with self._lock:
+            if self._ask_costs_ns is None:
+                self._ask_costs_ns = self._clock.monotonic_ns() + _COMMISSION_WAIT_NS * 2**tries
+
+    def tick(self) -> None:
+        """Ask for the costs that are due (keeper thread)."""
+        with self._lock:
+            due = self._ask_costs_ns
+            if due is None or self._clock.monotonic_ns() < due:
+                return
+            self._ask_costs_ns = None
+        self._desk.executions()
 
     def _refusal(self, code: int, text: str, info: CodeInfo) -> str:
         if code == _CLIENT_ID_IN_USE:

@@ -11,7 +11,9 @@ from decimal import Decimal
 
 import pytest
 
-from core.errors import NotConnected, Rejected
+from core.clock import SystemClock
+from core.config_schema import BrokerSettings
+from core.errors import NotConnected, QueueOverflow, Rejected
 from core.events import (
     BrokerError,
     BrokerStatus,
@@ -19,6 +21,8 @@ from core.events import (
     ConnectionChanged,
     ConnectionState,
     Execution,
+    FeedChanged,
+    FeedStatus,
     OpenOrderReport,
     Order,
     OrderStatusReport,
@@ -226,6 +230,40 @@ def test_live_executions_become_events_and_asked_ones_only_an_answer(
     assert events.of(Commission) == [Commission(exec_id="b.01.01", amount=Decimal("1.25"), currency="USD")]
 
 
+@pytest.mark.parametrize("unknown", [-1, 1.7976931348623157e308])
+def test_a_commission_that_is_not_known_yet_is_asked_for_again(
+    tws: ScriptedTws, events: Events, unknown: float
+) -> None:
+    with session_at(tws.port, events) as session:
+        peer = ready(tws, session)
+        peer.send(*execution(-1, "b.01.01"))
+        peer.send(59, 1, "b.01.01", unknown, "USD", 0, 0, 0)
+        number = peer.expect(7)[2]
+        peer.send(*execution(number, "b.01.01"))
+        peer.send(59, 1, "b.01.01", 1.25, "USD", 0, 0, 0)
+        peer.send(55, 1, number)
+        wait_until(lambda: events.of(Commission), "commission")
+    assert [(c.exec_id, c.amount) for c in events.of(Commission)] == [("b.01.01", Decimal("1.25"))]
+
+
+def test_a_sink_that_raises_does_not_end_the_session(tws: ScriptedTws) -> None:
+    seen: list[object] = []
+
+    def sink(event: object) -> None:
+        if isinstance(event, OrderStatusReport) and not seen:
+            seen.append(event)
+            raise QueueOverflow("full")
+        seen.append(event)
+
+    with session_at(tws.port, sink) as session:
+        peer = ready(tws, session)
+        seen.clear()
+        for _ in range(2):
+            peer.send(3, 7, "Submitted", 0, 100, 0, 555, 0, 0, 1, "", 0)
+        wait_until(lambda: sum(isinstance(e, OrderStatusReport) for e in seen) == 2, "the second status")
+        assert session.statistics.connects == 1
+
+
 def test_an_execution_with_an_unreadable_time_is_not_lost(tws: ScriptedTws, events: Events) -> None:
     with session_at(tws.port, events) as session:
         peer = ready(tws, session)
@@ -326,3 +364,36 @@ def test_many_ticks_of_one_batch_become_one_quote(tws: ScriptedTws, events: Even
     assert (quote.bid, quote.ask, quote.bid_size, quote.ask_size) == (10.49, 11.0, 5, 7)
     assert quote.last != quote.last
     assert len(events.of(Quote)) < 10
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(354, FeedStatus.NO_SUBSCRIPTION), (200, FeedStatus.NO_SUBSCRIPTION), (10197, FeedStatus.STALE)],
+)
+def test_a_code_about_a_subscription_changes_the_feed_of_its_symbol(
+    tws: ScriptedTws, events: Events, code: int, status: FeedStatus
+) -> None:
+    with session_at(tws.port, events) as session:
+        peer = ready(tws, session)
+        session.subscribe_quotes(["IBM"])
+        peer.send(4, 2, peer.expect(1)[2], code, "text")
+        wait_until(lambda: events.of(FeedChanged), "feed change")
+        assert session.state is ConnectionState.READY
+    (change,) = events.of(FeedChanged)
+    assert (change.symbol, change.status) == ("IBM", status)
+
+
+def test_an_account_that_was_not_asked_for_is_not_taken(tws: ScriptedTws, events: Events) -> None:
+    with session_at(tws.port, events, account_id="DU2") as session:
+        peer = tws.accept()
+        peer.accept_session(accounts="DU1,DU3")
+        assert session.wait_ready(5)
+        assert session.account is None
+        assert session.accounts == ("DU1", "DU3")
+
+
+def test_a_session_that_was_never_started_can_be_stopped(events: Events) -> None:
+    session = IBSession(BrokerSettings(), client_id=1, sink=events, clock=SystemClock())
+    session.stop()
+    assert session.state is ConnectionState.DISCONNECTED
+    assert session.positions().result(1) is Unknown.DISCONNECTED
