@@ -177,7 +177,8 @@ def _load_heartbeat(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     document = _load(path)
     if document is None:
         return None
-    body = document.get("body", document)  # the watchdog keeps what it says apart from the stamp, main does not
+    # The watchdog keeps what it says apart from the stamp, main does not.
+    body = document.get("body", document)
     if not isinstance(body, dict):
         return None
     header = {
