@@ -342,8 +342,9 @@ class Brokerage:
 
     def _match_step(self, book: SymbolBook, reader: TapeReader, index: int) -> None:
         book.pool.refill(reader, index, self._market.now_ns)
-        for order in list(book.orders):
-            if not order.is_active or order.is_auction:
+        # A child that a fill in this step wakes must not see the whole step: it isn't among these.
+        for order in [order for order in book.orders if order.is_active and not order.is_auction]:
+            if not order.is_active:
                 continue
             low, high = reader.low[index], reader.high[index]
             elected_now = matching.elect(order, low, high)

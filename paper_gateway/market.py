@@ -165,7 +165,8 @@ class Market:
             raise ValueError("the clock of an open session moves only by steps")
         self._now_ns = now_ns
         self._session = None
-        self._readers = {}
+        self._readers, self._last = {}, {}
+        self._steps = 0
         for symbol, listing in self.listings.items():
             rows = listing.table.rows_between(0, now_ns)
             if rows.stop:

@@ -1,0 +1,157 @@
+"""Whatever clients do: shares and cash conserve, nothing overfills, no fill lies outside what traded."""
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from paper_gateway.commissions import SCHEDULES
+from paper_gateway.types import CommissionCharged, Executed, OrderChanged, OrderState
+from tests.paper_gateway.desk import Desk, drawn_table
+
+CASH = Decimal(1_000_000)
+TYPES = ("MKT", "LMT", "STP", "STP LMT", "TRAIL", "MOC", "LOC")
+
+
+def walk(seed: int, steps: int = 60) -> list[tuple[float, float, float, float, float]]:
+    random = np.random.default_rng(seed)
+    closes = np.round(100 + np.cumsum(random.normal(0, 0.3, steps)), 2)
+    opens = np.concatenate(([100.0], closes[:-1]))
+    high = np.maximum(opens, closes) + np.round(random.random(steps), 2)
+    low = np.minimum(opens, closes) - np.round(random.random(steps), 2)
+    volume = random.integers(0, 20_000, steps)
+    return [
+        tuple(row) for row in np.column_stack((opens, high.round(2), low.round(2), closes, volume)).tolist()
+    ]
+
+
+def orders() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {
+            "symbol": st.sampled_from(["AAA", "BBB"]),
+            "action": st.sampled_from(["BUY", "SELL"]),
+            "quantity": st.integers(1, 6000),
+            "order_type": st.sampled_from(TYPES),
+            "offset": st.decimals("-1.5", "1.5", places=2),
+            "time_in_force": st.sampled_from(["DAY", "GTC"]),
+            "oca_group": st.sampled_from(["", "", "g1", "g2"]),
+            "oca_type": st.integers(1, 3),
+            "transmit": st.booleans(),
+            "order_id": st.integers(1, 30),
+            "parent_id": st.one_of(st.just(0), st.just(0), st.integers(1, 30)),
+        }
+    )
+
+
+class Account(RuleBasedStateMachine):
+    """Random orders, changes, cancels and steps; what was told must add up to what the account says."""
+
+    @initialize(seed=st.integers(0, 1000), schedule=st.sampled_from(sorted(SCHEDULES)))
+    def start(self, seed, schedule):
+        tables = {
+            symbol: drawn_table(symbol, walk(seed + shift)) for shift, symbol in enumerate(("AAA", "BBB"))
+        }
+        self.desk = Desk(tables, cash=CASH, commission=SCHEDULES[schedule]).open()
+        self.seen = 0
+        self.shares = {"AAA": 0, "BBB": 0}
+        self.cash = CASH
+        self.filled: dict[tuple[int, int], int] = {}
+        self.done: set[tuple[int, int]] = set()
+        self.desk.step()
+
+    @rule(order=orders())
+    def place(self, order):
+        price = self.desk.market.quote(order["symbol"]).last + order.pop("offset")
+        aux_price = Decimal("0.25") if order["order_type"] == "TRAIL" else price
+        self.desk.place(**order, limit_price=price, aux_price=aux_price)
+
+    @rule(order_id=st.integers(1, 30))
+    def cancel(self, order_id):
+        self.desk.cancel(order_id)
+
+    @rule()
+    def global_cancel(self):
+        self.desk.events += self.desk.brokerage.global_cancel()
+        assert not self.desk.brokerage.open_orders()
+
+    @rule(count=st.integers(1, 5))
+    def steps(self, count):
+        self.desk.step(count)
+
+    @rule()
+    def close(self):
+        if self.desk.market.is_open:
+            self.desk.close()
+            assert all(o.ticket.time_in_force == "GTC" for o in self.desk.brokerage.open_orders())
+            self.desk.market.set_time(self.desk.session.open_ns)
+            self.desk.open()
+            self.desk.step()
+
+    @invariant()
+    def what_was_told_adds_up(self):
+        for event in self.desk.events[self.seen :]:
+            if isinstance(event, Executed):
+                self._check_execution(event.execution)
+            elif isinstance(event, CommissionCharged):
+                self.cash -= event.commission.amount
+            elif isinstance(event, OrderChanged):
+                self._check_order(event.order)
+        self.seen = len(self.desk.events)
+        for symbol, shares in self.shares.items():
+            assert self.desk.position(symbol) == shares
+        values = self.desk.brokerage.account_values()
+        assert Decimal(values["TotalCashValue"]) == self.cash.quantize(Decimal("0.01"))
+
+    def _check_execution(self, fill):
+        signed = int(fill.quantity) * (1 if fill.side == "BOT" else -1)
+        assert fill.quantity > 0
+        self.shares[fill.symbol] += signed
+        self.cash -= signed * fill.price
+        reader = self.desk.market.reader(fill.symbol)
+        assert reader is not None
+        index = max((fill.time_ns - self.desk.session.open_ns) // 5_000_000_000 - 1, 0)
+        tick = self.desk.market.listings[fill.symbol].tick
+        assert reader.low[index] * tick <= fill.price <= reader.high[index] * tick
+        key = (fill.client_id, fill.order_id)
+        self.filled[key] = self.filled.get(key, 0) + int(fill.quantity)
+        assert key not in self.done
+
+    def _check_order(self, order):
+        key = (order.ticket.client_id, order.ticket.order_id)
+        assert order.filled == self.filled.get(key, 0)
+        assert order.filled + order.remaining == order.ticket.quantity
+        assert order.remaining >= 0
+        assert key not in self.done
+        if order.state is OrderState.FILLED:
+            assert order.remaining == 0
+        if order.state.is_done:
+            self.done.add(key)
+
+    @invariant()
+    def open_orders_are_not_done(self):
+        for order in self.desk.brokerage.open_orders():
+            assert not order.state.is_done
+            assert order.remaining > 0
+
+
+TestAccount = Account.TestCase
+TestAccount.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(quantity=st.integers(1, 3_000_000), price=st.decimals("0.5", "900", places=2), parts=st.integers(1, 5))
+def test_filling_an_order_in_parts_costs_the_same_commission(quantity, price, parts):
+    for schedule in SCHEDULES.values():
+        total = schedule.commission(quantity, price * quantity, 0)
+        charged = filled = Decimal(0)
+        for part in range(1, parts + 1):
+            done = quantity * part // parts
+            if done:
+                now = schedule.commission(done, price * done, 0)
+                assert now >= charged
+                charged, filled = now, done
+        assert filled == quantity
+        assert charged == total
