@@ -6,6 +6,7 @@ on a flag that the loss itself could clear.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -253,12 +254,11 @@ class Connection:
             if verdict.lost is not None:
                 link.abort(verdict.lost)
                 return
-            try:
+            # The link may end under our hands; the loop's condition sees it.
+            with contextlib.suppress(RetryLater):
                 if verdict.probe:
                     self._owner.probe()
                 self._owner.tick()
-            except RetryLater:
-                continue  # the link ended under our hands; the loop's condition sees it
             self._rest(link)
 
     def _rest(self, link: Link) -> None:

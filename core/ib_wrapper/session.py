@@ -380,6 +380,7 @@ class IBSession:
             self._connection.handshake_done()
 
     def _on_vital_loss(self, reason: str) -> None:
-        if self._connection.state is ConnectionState.READY:
+        # During a handshake there is nothing to ask yet; its own deadline decides.
+        if self._connection.state in {ConnectionState.READY, ConnectionState.DEGRADED}:
             self._connection.impair(Impairment.FRAMES, reason)
-        self._responder.resync_after_loss()
+            self._responder.resync_after_loss()

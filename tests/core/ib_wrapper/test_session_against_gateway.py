@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -45,6 +46,12 @@ class Gateway:
         self.start()
 
     def start(self) -> None:
+        """Start; another test may hold the port for a moment, as an outgoing one."""
+        deadline = time.monotonic() + 10
+        while not self._try_to_start():
+            assert time.monotonic() < deadline, "the gateway didn't start"
+
+    def _try_to_start(self) -> bool:
         command = [
             sys.executable,
             "-m",
@@ -59,8 +66,12 @@ class Gateway:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout is not None
         match = re.match(r"listening on 127\.0\.0\.1:(\d+)", self.process.stdout.readline())
-        assert match, "the gateway didn't start"
+        if match is None:
+            self.process.wait(10)
+            self.process.stdout.close()
+            return False
         self.port = int(match.group(1))
+        return True
 
     def stop(self) -> None:
         assert self.process is not None
