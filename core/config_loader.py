@@ -150,9 +150,10 @@ def _read(path: Path) -> str:
         raise ConfigError([f"{path}: there is no such file"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: can't be read: {error.strerror or error}"]) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ConfigError([f"{path}: is no regular file"])
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError([f"{path}: is no regular file"])
         body = file.read(_MAX_BYTES + 1)
     if len(body) > _MAX_BYTES:
         raise ConfigError([f"{path}: is larger than {_MAX_BYTES:,} bytes, which can't be meant"])

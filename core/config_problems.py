@@ -6,6 +6,7 @@ import copy
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -67,7 +68,9 @@ def find_problems(values: Plain, source: Source) -> tuple[Settings | None, list[
             details = error.errors(include_url=False)
         else:
             return (None if problems else settings), problems
-        credible = [one for one in details if _is_credible(one["loc"], left_out)]
+        credible = [
+            one for one in details if _is_credible(one["loc"], left_out) and not _follows(one, details)
+        ]
         problems += dict.fromkeys(f"{source.locate(one['loc'])}: {_sentence(one)}" for one in credible)
         removed = [one["loc"] for one in details if one["loc"] and _remove(values, one["loc"])]
         left_out += removed
@@ -90,6 +93,14 @@ def _drop_empty_sections(values: Plain, model: type[Section]) -> None:
                 del values[name]
             else:
                 _drop_empty_sections(values[name], kind)
+
+
+def _follows(one: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a list is called too short only because its items have problems of their own."""
+    path = one["loc"]
+    return one["type"] == "too_short" and any(
+        len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in details
+    )
 
 
 def _is_credible(path: Path, left_out: Iterable[Path]) -> bool:
@@ -154,9 +165,14 @@ def _nearest(word: str, known: list[str]) -> str:
 Schema = dict[str, Any]
 
 
+@cache
+def _root_schema() -> Schema:
+    return Settings.model_json_schema()
+
+
 def _schema_at(path: Path) -> Schema | None:
     """JSON schema of the value at ``path``."""
-    root = Settings.model_json_schema()
+    root = _root_schema()
     here: Schema | None = root
     for part in path:
         here = _resolve(here, root)
@@ -204,10 +220,10 @@ def _describe_options(options: list[Schema]) -> str | None:
 def _range(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f" from {low} to {high}"
+        return f" from {low:.15g} to {high:.15g}"
     bounds = {"at least": low, "above": schema.get("exclusiveMinimum")}
     bounds |= {"at most": high, "below": schema.get("exclusiveMaximum")}
-    words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
+    words = [f"{word} {bound:.15g}" for word, bound in bounds.items() if bound is not None]
     return f" {', '.join(words)}" if words else ""
 
 
