@@ -23,12 +23,14 @@ The rules
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from core.kernel import kernel
 from core.reasons import Reason
 from portfolio.decision_types import (
+    AccountRow,
     DecisionInputs,
     DecisionParameters,
     DecisionResult,
@@ -40,6 +42,25 @@ from portfolio.decision_types import (
 from portfolio.exposure_limits import apply_limits
 from portfolio.risk_manager import drawdown_of, throttle_scale
 from portfolio.shared_sizing_logic import risk_quantity, sign
+
+
+class _Rules(NamedTuple):
+    """What `_wish` needs of the parameters. No array, so that passing it costs no reference counting."""
+
+    risk_per_trade: float
+    stop_atr_multiple: float
+    shorts: bool
+
+
+class _Cell(NamedTuple):
+    """What is known of one strategy in one symbol."""
+
+    position: float
+    signal: float
+    direction: int
+    close: float
+    atr: float
+    weight: float
 
 
 def decide(parameters: DecisionParameters, state: DecisionState, inputs: DecisionInputs) -> DecisionResult:
@@ -78,10 +99,20 @@ def decide_into(
     throttle = throttle_scale(parameters.drawdown_levels, parameters.drawdown_scales, drawdown)
     scales = Scales(drawdown, throttle, min(state.volatility.last_scale, parameters.max_leverage))
     observe_signals(state.directions, inputs.signals, inputs.positions)
+    shorts = parameters.allow_short and not parameters.cash_account
+    rules = _Rules(parameters.risk_per_trade, parameters.stop_atr_multiple, shorts)
     for strategy in range(targets.shape[0]):
         for symbol in range(targets.shape[1]):
-            cell = (strategy, symbol)
-            targets[cell], reasons[cell] = _wish(parameters, state, inputs, scales, cell)
+            at = (strategy, symbol)
+            cell = _Cell(
+                inputs.positions[at],
+                inputs.signals[at],
+                state.directions[at],
+                inputs.rows.close[symbol],
+                inputs.rows.atr[symbol],
+                parameters.strategy_weights[strategy],
+            )
+            targets[at], reasons[at] = _wish(rules, account, scales, cell)
     apply_limits(parameters, inputs, scales, targets, reasons)
     return scales
 
@@ -103,75 +134,54 @@ def observe_signals(directions: IntMatrix, signals: FloatMatrix, positions: Floa
 
 
 @kernel
-def _wish(
-    parameters: DecisionParameters,
-    state: DecisionState,
-    inputs: DecisionInputs,
-    scales: Scales,
-    cell: tuple[int, int],
-) -> tuple[float, Reason]:
+def _wish(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> tuple[float, Reason]:
     """Say what one strategy wants of one symbol before any cap: the position, 0, or an entry (not rounded)."""
-    position, signal = inputs.positions[cell], inputs.signals[cell]
+    position, signal = cell.position, cell.signal
     if math.isnan(signal):
         return position, Reason.NONE
     if position != 0.0 and sign(signal) == sign(position):
         return position, Reason.NONE
     if position != 0.0:
-        flips = signal != 0.0 and _may_open(parameters, signal)
+        flips = signal > 0.0 or (signal < 0.0 and rules.shorts)
         return 0.0, Reason.FLIP_VIA_FLAT if flips else Reason.NONE
     if signal == 0.0:
         return 0.0, Reason.NONE
-    refusal = _refusal(parameters, state, inputs, scales, cell)
+    refusal = _refusal(rules, account, scales, cell)
     if refusal != Reason.NONE:
         return 0.0, refusal
-    return _entry(parameters, inputs, scales, cell)
+    return _entry(rules, account.nlv, scales, cell)
 
 
 @kernel
-def _may_open(parameters: DecisionParameters, signal: float) -> bool:
-    """Whether the account may hold a position on the side of ``signal``."""
-    return signal > 0.0 or (parameters.allow_short and not parameters.cash_account)
-
-
-@kernel
-def _refusal(
-    parameters: DecisionParameters,
-    state: DecisionState,
-    inputs: DecisionInputs,
-    scales: Scales,
-    cell: tuple[int, int],
-) -> Reason:
+def _refusal(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> Reason:
     """Why an entry can't be considered at all; NONE if it can."""
-    if not _may_open(parameters, inputs.signals[cell]):
+    if cell.signal < 0.0 and not rules.shorts:
         return Reason.SHORT_NOT_ALLOWED
-    if sign(inputs.signals[cell]) == state.directions[cell]:
+    if sign(cell.signal) == cell.direction:
         return Reason.STOPPED_OUT
-    if not 0.0 < inputs.rows.close[cell[1]] < math.inf:  # also True for NaN
+    if not 0.0 < cell.close < math.inf:  # also True for NaN
         return Reason.NO_PRICE
-    if not 0.0 < inputs.rows.atr[cell[1]] < math.inf:
+    if not 0.0 < cell.atr < math.inf:
         return Reason.NO_ATR
-    if not 0.0 < inputs.account.nlv < math.inf or math.isnan(scales.throttle):
+    if not 0.0 < account.nlv < math.inf or math.isnan(scales.throttle):
         return Reason.NO_NLV
     return Reason.NONE
 
 
 @kernel
-def _entry(
-    parameters: DecisionParameters, inputs: DecisionInputs, scales: Scales, cell: tuple[int, int]
-) -> tuple[float, Reason]:
+def _entry(rules: _Rules, nlv: float, scales: Scales, cell: _Cell) -> tuple[float, Reason]:
     """Signed quantity of an entry before any cap (not rounded), and what has reduced it most."""
-    close, atr = inputs.rows.close[cell[1]], inputs.rows.atr[cell[1]]
-    capital = inputs.account.nlv * parameters.strategy_weights[cell[0]]
-    quantity = risk_quantity(capital, parameters.risk_per_trade, parameters.stop_atr_multiple * atr)
+    capital = nlv * cell.weight
+    quantity = risk_quantity(capital, rules.risk_per_trade, rules.stop_atr_multiple * cell.atr)
     reason = Reason.NONE
-    if quantity * close > capital:
-        quantity = capital / close
+    if quantity * cell.close > capital:
+        quantity = capital / cell.close
         reason = Reason.STRATEGY_CAPITAL
     if scales.volatility < 1.0:
         reason = Reason.VOLATILITY_TARGET
     if scales.throttle < min(scales.volatility, 1.0):
         reason = Reason.DRAWDOWN_THROTTLE
-    quantity *= scales.throttle * scales.volatility * min(max(inputs.signals[cell], -1.0), 1.0)
+    quantity *= scales.throttle * scales.volatility * min(max(cell.signal, -1.0), 1.0)
     if abs(quantity) < 1.0 and reason == Reason.NONE:
         reason = Reason.ZERO_QUANTITY
     return quantity, reason
