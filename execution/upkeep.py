@@ -209,12 +209,12 @@ class OrderUpkeep:
         ]
         now_ns = self._clock.monotonic_ns()
         self._seen_ns = {action: self._seen_ns.get(action, now_ns) for action in planned}
-        return tuple(
-            action
-            for action in planned
-            if now_ns - self._seen_ns[action] >= SETTLE_S * 1e9
-            and self._patience.allows(self._key_of(action), now_ns)
-        )
+        return tuple(action for action in planned if self._is_due(action, now_ns))
+
+    def _is_due(self, action: StopAction, now_ns: int) -> bool:
+        if now_ns - self._seen_ns[action] < SETTLE_S * 1e9:
+            return False
+        return isinstance(action, Unprotected) or self._patience.allows(self._key_of(action), now_ns)
 
     def _key_of(self, action: StopAction) -> PositionKey:
         if isinstance(action, PlaceStop | Unprotected):
@@ -226,7 +226,8 @@ class OrderUpkeep:
         bundles: list[Bundle] = []
         now_ns = self._clock.monotonic_ns()
         for action in actions:
-            self._patience.tried(self._key_of(action), now_ns)
+            if not isinstance(action, Unprotected):
+                self._patience.tried(self._key_of(action), now_ns)
             if isinstance(action, CancelOrder):
                 self._executor.cancel(action.order_ref, action.reason)
             elif isinstance(action, AmendStop):

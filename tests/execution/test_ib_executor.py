@@ -212,7 +212,8 @@ def test_a_lane_closed_between_journal_and_socket_stops_the_order() -> None:
 def test_after_close_has_returned_nothing_reaches_the_socket() -> None:
     """Many senders against one close, again and again."""
     for _ in range(200):
-        lane, wire, closed = OrderLane(), [], threading.Event()
+        lane, closed = OrderLane(), threading.Event()
+        wire: list[int] = []
         late: list[int] = []
 
         def put(lane: OrderLane = lane, wire: list[int] = wire, closed: threading.Event = closed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ def reason_of(context: PretradeContext) -> Reason:
     return Reason.NONE if verdict is None else verdict[0]
 
 
-def quoted(**changes: float) -> PretradeContext:
+def quoted(**changes: Any) -> PretradeContext:
     return replace(GOOD, quote=replace(QUOTE, **changes))
 
 

@@ -262,3 +262,47 @@ def test_a_graceful_stop_can_leave_everything() -> None:
     desk.executor.submit([desk.entry()], OPEN)
     assert desk.upkeep.shut_down("keep_all") == ()
     assert desk.broker.cancelled == []
+
+
+def test_a_refused_amendment_is_undone_by_the_brokers_report_and_tried_again_later() -> None:
+    desk = Desk()
+    _, stop = desk.open_position()
+    desk.executor.submit([desk.exit(100, 40)], OPEN)
+    desk.fill(desk.state(desk.broker.placed[-1].order.order_ref), 40)
+    as_it_is = open_report(stop.order, stop.order_id, BrokerStatus.PRE_SUBMITTED, perm_id=900 + stop.order_id)
+    desk.manager.on_open_order(as_it_is)
+    assert desk.state(stop.order_ref).open_quantity == 100
+    desk.look_after()
+    assert desk.broker.placed[-1].order.quantity == 60
+    assert desk.journal.fold().get(stop.order_ref) == desk.state(stop.order_ref)
+
+
+def test_a_broker_that_refuses_every_new_stop_is_asked_less_and_less_often() -> None:
+    desk = Desk()
+    _, stop = desk.open_position()
+    desk.tell(stop, BrokerStatus.CANCELLED)
+    before = len(desk.broker.placed)
+    for _ in range(240):  # a minute
+        desk.upkeep.run(desk.positions(), OPEN, 7)
+        newest = desk.state(desk.broker.placed[-1].order.order_ref)
+        if newest.is_live:
+            desk.manager.on_error(BrokerError(request_id=newest.order_id, code=201, message="no"))
+        desk.clock.advance(0.25)
+    assert 3 <= len(desk.broker.placed) - before <= 8
+
+
+def test_a_position_without_a_stop_is_reported_in_every_round() -> None:
+    desk = Desk()
+    positions = {("momentum", "IBM"): D(50)}
+    desk.upkeep.run(positions, OPEN, 7)
+    for _ in range(5):
+        desk.clock.advance(0.5)
+        assert desk.upkeep.run(positions, OPEN, 7).unprotected == (Unprotected("momentum", "IBM", D(50)),)
+
+
+def test_the_end_of_a_second_incarnation_is_no_news_of_the_first() -> None:
+    desk = Desk()
+    _, stop = desk.open_position()
+    over = open_report(stop.order, stop.order_id + 50, BrokerStatus.CANCELLED, perm_id=9999)
+    assert desk.manager.on_open_order(over) is None
+    assert desk.state(stop.order_ref).phase is OrderPhase.WORKING
