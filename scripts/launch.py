@@ -19,6 +19,14 @@ from scripts.options import PaperOptions
 PACKAGED_START = dt.date(2012, 10, 1)
 """First session of a replay of the packaged prices, unless another is asked for: all five symbols trade by then."""
 
+# Orders a minute are counted in minutes of the wall clock, of which a replay has one for days of trading: what it decides
+# would depend on the machine's speed. A value given in the environment stands.
+_UNPACED = {
+    "BACKSTOP__EXECUTION__PRETRADE__MAX_ORDERS_PER_MINUTE": "3000",
+    "BACKSTOP__EXECUTION__PRETRADE__MAX_REPEATS": "1000",
+    "BACKSTOP__RISK__ORDER_RATE__MAX_PER_MINUTE": "10000",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -96,6 +104,7 @@ def build_environment(
             "BACKSTOP__BROKER__PORT": str(port),
             "BACKSTOP__PATHS__STATE": str(run.state.relative_to(run.root)),
         }
+        environment = _UNPACED | environment
     if symbols:
         environment["BACKSTOP__UNIVERSE__SYMBOLS"] = f"[{', '.join(symbols)}]"
     return environment
