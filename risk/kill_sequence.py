@@ -57,9 +57,7 @@ from risk.kill_messages import (
 )
 
 _ZERO = Decimal(0)
-_DONE = frozenset(
-    {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
-)
+_DONE = {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
 
 
 class Phase(StrEnum):
@@ -108,19 +106,15 @@ class KillSequence:
     cancel_sent_ns: int | None = None
     orders_gone_ns: int | None = None
     flat_ns: int | None = None
-    # the question on its way, or when the next one is due
     _read_id: int = 0
     _waiting: bool = False
     _ask_at_ns: int = 0
     _rereads: int = 0
-    # cancelling
     _cancelled_at_ns: int = 0
     _open_since_ns: int | None = None
     _stuck: tuple[OpenOrderReport, ...] = ()
-    # looking
     _first_look: Mapping[str, Decimal] | None = None
     _positions: Mapping[str, Decimal] = field(default_factory=dict)
-    # closing
     _closes: dict[str, _Close] = field(default_factory=dict)
     _closes_began: bool = False
     _unsent: bool = False
