@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+from data.csv_bars import load_folder
 from data.packaged import load_packaged, packaged_calendar
 from paper_gateway.account import AccountType
 from paper_gateway.brokerage import Brokerage
@@ -61,8 +62,12 @@ def assemble(options: GatewayOptions) -> Assembly:
     ValueError
         When an option is out of its range.
     """
-    tables = load_packaged(options.symbols)
-    market = Market(tables, packaged_calendar(), seed=options.seed)
+    if options.data is None:
+        tables, calendar = load_packaged(options.symbols), packaged_calendar()
+    else:
+        folder = load_folder(options.data, options.symbols)
+        tables, calendar = folder.tables, folder.calendar
+    market = Market(tables, calendar, seed=options.seed)
     brokerage = Brokerage(
         market,
         account_id=options.account,
