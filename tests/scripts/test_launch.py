@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.config_loader import load_settings
+from core.flags import FlagFolder
+from scripts import control, launch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def paper_run(tmp_path: Path) -> launch.Run:
+    (tmp_path / "config.yaml").write_text("mode: live\naccount_id: U1234567\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    return launch.plan_run(loaded, tmp_path / "config.yaml", paper=True)
+
+
+def test_a_paper_run_can_touch_neither_the_live_account_nor_its_book(paper_run: launch.Run) -> None:
+    settings = load_settings(
+        paper_run.config, launch.build_environment(paper_run, {}, port=4555, symbols=("IBM",))
+    ).settings
+    assert settings.mode == "paper"
+    assert settings.account_id == launch.paper_account(paper_run.run_id)
+    assert (settings.broker.host, settings.broker.port) == ("127.0.0.1", 4555)
+    assert settings.universe.symbols == ("IBM",)
+    assert paper_run.root / settings.paths.state == paper_run.state
+    assert paper_run.run_id in settings.paths.state
+
+
+def test_a_broker_run_overrides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    run = launch.plan_run(loaded, tmp_path / "config.yaml", paper=False)
+    environment = launch.build_environment(run, {}, port=None, symbols=())
+    assert load_settings(run.config, environment).sha256 == loaded.sha256
+    assert run.state == tmp_path / "state"
+
+
+def test_a_limit_given_in_the_environment_holds_in_a_replay_too(paper_run: launch.Run) -> None:
+    name = "BACKSTOP__EXECUTION__PRETRADE__MAX_ORDERS_PER_MINUTE"
+    free = launch.build_environment(paper_run, {}, port=1, symbols=())
+    tight = launch.build_environment(paper_run, {name: "7"}, port=1, symbols=())
+    assert int(free[name]) > int(tight[name]) == 7
+
+
+def test_every_run_signs_with_its_own_key_unless_one_is_given(paper_run: launch.Run) -> None:
+    keys = {launch.build_environment(paper_run, {}, port=1, symbols=())["BACKSTOP_IPC_KEY"] for _ in range(3)}
+    assert len(keys) == 3
+    given = {"BACKSTOP_IPC_KEY": "ab" * 32}
+    assert launch.build_environment(paper_run, given, port=1, symbols=())["BACKSTOP_IPC_KEY"] == "ab" * 32
+
+
+def test_a_missing_flags_folder_is_not_made_but_reported(paper_run: launch.Run) -> None:
+    assert not paper_run.flags.exists()
+    text = control.describe_standing_flag(FlagFolder(paper_run.flags))
+    assert text is not None
+    assert "can't be read" in text
