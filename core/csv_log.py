@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from core.csv_tail import CsvTail
-from core.events import Order, Side
+from core.events import Order, OrderType, Side
 from core.rotating_file import RotatingFile
 from core.text import escape
 
@@ -97,7 +97,7 @@ class OrderSubmission:
     symbol: str
     side: Side
     quantity: Decimal
-    order_type: str
+    order_type: OrderType
 
 
 class OrderSubmissionLog:
@@ -156,20 +156,22 @@ class OrderSubmissionTail:
     def __init__(self, path: Path) -> None:
         self._tail = CsvTail(path, ORDER_SUBMISSION_HEADER)
         self._newest_ns = 0
+        self._known_until_ns = 0
         self._quarantined = 0
 
     def poll(self) -> list[OrderSubmission]:
         """Submissions that were added since the last call. Never waits; a file that can't be read gives none."""
-        generation, known_until_ns = self._tail.generation, self._newest_ns
+        generation, newest_before_ns = self._tail.generation, self._newest_ns
         rows = self._tail.poll()
-        is_reread = self._tail.generation != generation
+        if self._tail.generation != generation:
+            # After a cut the file is read from its start again. The times in it rise, which tells what is known.
+            self._known_until_ns = newest_before_ns
         found = []
         for row in rows:
             submission = _parse_submission(row)
             if submission is None:
                 self._quarantined += 1
-            # After a cut the file is read from its start again. The times in it rise, which tells what is known.
-            elif not is_reread or submission.monotonic_ns > known_until_ns:
+            elif submission.monotonic_ns > self._known_until_ns:
                 self._newest_ns = max(self._newest_ns, submission.monotonic_ns)
                 found.append(submission)
         return found
@@ -201,7 +203,7 @@ def _parse_submission(row: Sequence[str]) -> OrderSubmission | None:
             symbol=symbol,
             side=Side(side),
             quantity=Decimal(quantity),
-            order_type=order_type,
+            order_type=OrderType(order_type),
         )
         is_whole = submission.quantity > 0 and submission.quantity.is_finite() and submission.monotonic_ns > 0
     except (ValueError, InvalidOperation):

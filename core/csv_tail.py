@@ -124,9 +124,6 @@ class CsvTail:
 
     def _rows_of(self, chunk: bytes) -> Iterator[tuple[str, ...]]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > _MAX_LINE_BYTES:  # no line of ours: don't let it grow without bound
-            self._quarantine_rest()
-            self._skips_line = True
         for line in lines:
             if self._skips_line:
                 self._skips_line = False
@@ -134,6 +131,9 @@ class CsvTail:
             row = self._parse(line)
             if row is not None:
                 yield row
+        if len(self._rest) > _MAX_LINE_BYTES:  # no line of ours: don't let it grow without bound
+            self.quarantined += not self._skips_line
+            self._rest, self._skips_line = b"", True
 
     def _parse(self, line: bytes) -> tuple[str, ...] | None:
         if not line:
