@@ -111,7 +111,7 @@ def read_main(logs: Path) -> MainView | None:
         halt_reason=_text(body, "halt_reason"),
         connection=_text(body, "connection"),
         account=_text(body, "account"),
-        nlv=_number(body, "nlv"),
+        nlv=_number(body, "nlv") or math.nan,  # main says 0 until the broker has told it
         cash=_number(body, "cash"),
         pnl=_number(body, "pnl_run"),
         drawdown=_number(body, "drawdown"),
