@@ -232,7 +232,8 @@ class Connection:
                 if left_ns <= 0:
                     break
                 self._changed.wait(min(_TICK_S, left_ns / 1e9))
-            accepted = self._state in _CONNECTED
+            # It may have been accepted and lost again before this thread came to look.
+            accepted = self._state is not ConnectionState.CONNECTING
         if accepted:
             return link
         reason = (

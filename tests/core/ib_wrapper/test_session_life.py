@@ -185,6 +185,19 @@ def test_a_connection_that_answers_probes_stays(tws: ScriptedTws, events: Events
         assert session.state is ConnectionState.READY
 
 
+def test_sessions_that_are_lost_in_the_moment_they_are_accepted_are_made_anew(
+    tws: ScriptedTws, events: Events
+) -> None:
+    with session_at(tws.port, events) as session:
+        for _ in range(15):
+            peer = tws.accept()
+            peer.accept_session()
+            peer.close()
+        tws.accept().accept_session()
+        wait_until(lambda: session.statistics.connects == 16, "sixteenth session")
+        assert session.wait_ready(5)
+
+
 def test_stopping_while_nobody_answers_takes_no_time_out(tws: ScriptedTws, events: Events) -> None:
     with session_at(tws.port, events, connect_timeout_s=60) as session:
         tws.accept()
