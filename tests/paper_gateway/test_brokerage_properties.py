@@ -20,8 +20,10 @@ def walk(seed: int, steps: int = 60) -> list[tuple[float, float, float, float, f
     random = np.random.default_rng(seed)
     closes = np.round(100 + np.cumsum(random.normal(0, 0.3, steps)), 2)
     opens = np.concatenate(([100.0], closes[:-1]))
-    high = np.maximum(opens, closes) + np.round(random.random(steps), 2)
-    low = np.minimum(opens, closes) - np.round(random.random(steps), 2)
+    # Half of the bars have no shadow on a side, so that the touch lies outside what traded.
+    shadows = np.round(random.random((2, steps)) * random.integers(0, 2, (2, steps)), 2)
+    high = np.maximum(opens, closes) + shadows[0]
+    low = np.minimum(opens, closes) - shadows[1]
     volume = random.integers(0, 20_000, steps)
     return [
         tuple(row) for row in np.column_stack((opens, high.round(2), low.round(2), closes, volume)).tolist()
