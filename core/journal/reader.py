@@ -67,6 +67,8 @@ def read(path: Path, after: int = 0, kinds: Collection[str] | None = None) -> Ge
 
 def _rows(connection: sqlite3.Connection, after: int, kinds: Collection[str] | None) -> Iterator[Row]:
     """Rows page by page: one long read would keep the writer from shortening its write-ahead log."""
+    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return  # its process has just made the file and nothing in it yet
     wanted = [] if kinds is None else [str(kind) for kind in kinds]
     condition = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(wanted))})"
     query = f"SELECT {_COLUMNS} FROM records WHERE seq > ?{condition} ORDER BY seq LIMIT {_PAGE}"  # noqa: S608 - constants and placeholders only
