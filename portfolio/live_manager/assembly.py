@@ -23,6 +23,7 @@ from core.ipc.messages import Signer, Verifier
 from core.journal import Journal
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed
+from data.warmup import load_history
 from execution.ib_executor import IBExecutor
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
@@ -30,6 +31,8 @@ from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence, short_run
 from execution.ticks import PriceGrid
 from execution.upkeep import OrderUpkeep
+from portfolio.decision_setup import compile_kernels
+from portfolio.live_manager.backfill import Backfill
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import DecisionCycle
 from portfolio.live_manager.engine import Engine, EngineParts
@@ -130,6 +133,7 @@ class Assembler:
         )
         reconciler.book_execution = desk.on_execution
         trader = self._trader(book, desk, session)
+        backfill = self._backfill(session, trader)
         heartbeat, publisher = self._heartbeat(book, desk)
         watchdog = self._watchdog()
         engine = Engine(
@@ -145,6 +149,7 @@ class Assembler:
                 desk=desk,
                 reconciler=reconciler,
                 trader=trader,
+                backfill=backfill,
                 heartbeat=heartbeat,
             )
         )
@@ -158,6 +163,7 @@ class Assembler:
             reconciler=reconciler,
             feed=feed,
             trader=trader,
+            backfill=backfill,
             grid=self._grid,
         )
         return Assembly(
@@ -251,15 +257,18 @@ class Assembler:
 
     def _trader(self, book: LiveBook, desk: OrderDesk, session: IBSession) -> Trader:
         enabled = [one for one in self._settings.strategies if one.enabled]
+        strategies = create_enabled(self._settings.strategies)
         cycle = DecisionCycle(
-            strategies=create_enabled(self._settings.strategies),
+            strategies=strategies,
             weights=[one.weight for one in enabled],
             symbols=self._settings.universe.symbols,
             sizing=self._settings.sizing,
             caps=self._settings.caps,
         )
-        cycle.compile()
-        cycle.restore(book.position, book.session_closes)
+        # A cold compiler takes seconds: inside the engine's loop that would be a missed heartbeat.
+        compile_kernels(strategies, self._settings.sizing, self._settings.caps)
+        cycle.restore(book.ledger, book.session_closes)
+        desk.on_entry_fill = cycle.note_entry
 
         def row_done() -> None:
             if self._status.connection is ConnectionState.READY:
@@ -273,6 +282,15 @@ class Assembler:
             status=self._status,
             session_at=lambda end_ns: self._calendar.session_at(end_ns - 1),
             row_done=row_done,
+        )
+
+    def _backfill(self, session: IBSession, trader: Trader) -> Backfill:
+        timeout_s = self._settings.broker.request_timeout_s * 3
+        return Backfill(
+            load=lambda: load_history(
+                session, self._settings.universe.symbols, self._settings.bars, timeout_s=timeout_s
+            ),
+            warm=trader.warm,
         )
 
     def _heartbeat(self, book: LiveBook, desk: OrderDesk) -> tuple[Heartbeat, HeartbeatPublisher]:
@@ -351,7 +369,11 @@ class SubmissionFile:
 
 
 def close_lane(lane: OrderLane) -> None:
-    """Close the order lane for good; returns when no order can leave any more."""
+    """Close the order lane for good; returns when no order can leave any more.
+
+    A send that is under way is waited for without a limit: the watchdog has its own deadline, and gets no promise
+    before it is true.
+    """
     lane.close(HaltReason.WATCHDOG_COMMAND.value)
 
 

@@ -13,11 +13,13 @@ from decimal import Decimal
 import numpy as np
 
 from core.config_schema import CapSettings, SizingSettings
-from core.events import Bar, Signal
+from core.events import Bar, Side, Signal
 from core.reasons import Reason
-from portfolio.decision import decide_into, observe_signals
-from portfolio.decision_setup import decision_parameters
+from data.bar_assembler import MarketRow
+from portfolio.decision import decide_into
+from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar
 from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
+from portfolio.ledger import Ledger
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
 from portfolio.risk_manager import close_session
 from strategy.base import BarRow, Strategy
@@ -73,6 +75,7 @@ class DecisionCycle:
         self._sizing = sizing
         self._parameters = decision_parameters(sizing, caps, weights)
         self._column = {symbol: index for index, symbol in enumerate(self._symbols)}
+        self._names = {strategy.name: index for index, strategy in enumerate(self._strategies)}
         self._steps = [[strategy.new_state() for _ in self._symbols] for strategy in self._strategies]
         self._markets = [new_market_state() for _ in self._symbols]
         self._rows = new_market_rows(len(self._symbols))
@@ -82,25 +85,8 @@ class DecisionCycle:
         self._targets = np.zeros(shape)
         self._reasons = np.zeros(shape, dtype=np.int64)
         self._said = np.zeros(shape, dtype=np.int64)
+        self._fill_times = np.zeros(shape, dtype=np.int64)
         self._state = new_decision_state(*shape, sizing.volatility_window_sessions)
-
-    def compile(self) -> None:
-        """Make every kernel ready on values that are thrown away.
-
-        Compiling takes seconds when the cache is cold; inside the engine's loop that would be a missed heartbeat.
-        """
-        bar = BarRow(1.0, 1.0, 1.0, 1.0, 1.0)
-        rows = new_market_rows(len(self._symbols))
-        market_step(new_market_state(), rows, 0, bar, self._sizing.atr_window)
-        for strategy in self._strategies:
-            strategy.step(strategy.new_state(), bar)
-        shape = self._signals.shape
-        state = new_decision_state(*shape, self._sizing.volatility_window_sessions)
-        inputs = DecisionInputs(np.zeros(shape), np.zeros(shape), rows, AccountRow(1.0, 1.0, 0.0, 0))
-        decide_into(self._parameters, state, inputs, np.zeros(shape), np.zeros(shape, dtype=np.int64))
-        observe_signals(state.directions, inputs.signals, inputs.positions)
-        target, leverage = self._parameters.target_volatility_annual, self._parameters.max_leverage
-        close_session(state.volatility, 1.0, target, leverage)
 
     @property
     def warmup_bars(self) -> int:
@@ -111,16 +97,29 @@ class DecisionCycle:
         """Last close of ``symbol``; NaN before its first bar."""
         return float(self._rows.close[self._column[symbol]])
 
-    def warm(self, bars: Mapping[str, Bar]) -> None:
-        """Take a row of past bars: indicators and signals move on, nothing is decided."""
-        self._step(bars)
-        observe_signals(self._state.directions, self._signals, self._positions)
+    def restore(self, ledger: Ledger, session_closes: Sequence[float]) -> None:
+        """Take up after a restart: what was last filled, and the NLV at each past session's close.
 
-    def restore(self, positions: Callable[[str, str], Decimal], sessions: Sequence[float]) -> None:
-        """Take up after a restart: positions held by (strategy, symbol), and the NLV at each past session's close."""
-        self._read_positions(positions)
-        for nlv in sessions:
+        Call it before `warm`, which brings the restored directions up to date with the signals since those fills.
+        """
+        names = [strategy.name for strategy in self._strategies]
+        self._state.directions[:], self._fill_times[:] = last_fills(ledger, names, self._symbols)
+        self._read_positions(ledger.position)
+        for nlv in session_closes:
             self.close_session(nlv)
+
+    def warm(self, row: MarketRow) -> None:
+        """Take a row of past bars: indicators and signals move on, nothing is decided."""
+        self._step(row.bars)
+        observe_warmup_bar(
+            self._state.directions, self._fill_times, self._signals, self._positions, row.end_ns
+        )
+
+    def note_entry(self, strategy: str, symbol: str, side: Side) -> None:
+        """Remember a fill that opened a position: its stop may be hit before the next decision sees it."""
+        row = self._names.get(strategy)
+        if row is not None and symbol in self._column:
+            self._state.directions[row, self._column[symbol]] = side.sign
 
     def close_session(self, nlv: float) -> None:
         """Book the session that has ended, for the volatility target."""

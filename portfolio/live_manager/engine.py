@@ -42,6 +42,7 @@ from data.bar_assembler import MarketRow
 from data.ib_feed import IBFeed
 from execution.order_lane import OrderLane
 from execution.plans import TradingConditions
+from portfolio.live_manager.backfill import Backfill
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.guard import Guard
 from portfolio.live_manager.heartbeat import Heartbeat
@@ -70,6 +71,7 @@ class EngineParts:
     desk: OrderDesk
     reconciler: Reconciler
     trader: Trader
+    backfill: Backfill
     heartbeat: Heartbeat
 
 
@@ -146,6 +148,9 @@ class Engine:
             self._p.heartbeat.send(now_ns)
         for row in self._p.feed.poll():
             self._on_row(row)
+        filled = self._p.backfill.poll()
+        if filled is not None:
+            self._p.trader.on_row(filled, self.conditions())
         for change in self._p.feed.take_changes():
             self._log.info("feed", symbol=change.symbol, status=str(change.status), detail=change.detail)
         self._p.reconciler.poll()
@@ -228,5 +233,10 @@ class Engine:
             self._on_row(row)
 
     def _on_row(self, row: MarketRow) -> None:
-        if self._p.status.phase in {Phase.TRADING, Phase.HALTED}:
-            self._p.trader.on_row(row, self.conditions())
+        if self._p.status.phase not in {Phase.TRADING, Phase.HALTED}:
+            return
+        ready = self._p.backfill.add(row)
+        if ready is None:
+            self._p.trader.pass_over(row)
+        else:
+            self._p.trader.on_row(ready, self.conditions())

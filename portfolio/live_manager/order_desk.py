@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport, Side
+from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport, Purpose, Side
 from core.journal import Journal
 from core.reasons import Reason
 from core.records import RecordKind
@@ -55,6 +55,8 @@ class OrderDesk:
         self._status = status
         self._ask_broker = ask_broker
         self._log = structlog.get_logger(__name__)
+        self.on_entry_fill: Callable[[str, str, Side], None] | None = None
+        """Told of each fill that opens a position: strategy, symbol, side."""
         self._told: dict[tuple[str, str], Reason] = {}
         self._unprotected: set[tuple[str, str]] = set()
 
@@ -206,6 +208,9 @@ class OrderDesk:
             return
         self._book.apply_money(RecordKind.FILL, fill_payload(execution, result.state.order))
         self._status.fills = self._book.ledger.fills
+        order = result.state.order
+        if order.purpose is Purpose.ENTRY and self.on_entry_fill is not None:
+            self.on_entry_fill(order.strategy, order.symbol, order.side)
         if result.overfilled:
             self._log.error("overfilled", order_ref=execution.order_ref, filled=str(result.state.filled))
             self._ask_broker("overfilled")

@@ -23,6 +23,7 @@ from core.records import RecordKind
 from data.ib_feed import IBFeed
 from data.warmup import Contracts, Warmup, load_contracts, load_history
 from execution.ticks import PriceGrid
+from portfolio.live_manager.backfill import Backfill
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.engine import Engine
 from portfolio.live_manager.reconciler import Reconciler
@@ -49,7 +50,7 @@ class Startup:
 
     Parameters
     ----------
-    settings, session, engine, book, journal, status, reconciler, feed, trader, grid
+    settings, session, engine, book, journal, status, reconciler, feed, trader, backfill, grid
         The process's own.
     """
 
@@ -65,6 +66,7 @@ class Startup:
         reconciler: Reconciler,
         feed: IBFeed,
         trader: Trader,
+        backfill: Backfill,
         grid: PriceGrid,
     ) -> None:
         self._settings = settings
@@ -76,6 +78,7 @@ class Startup:
         self._reconciler = reconciler
         self._feed = feed
         self._trader = trader
+        self._backfill = backfill
         self._grid = grid
         self._log = structlog.get_logger(__name__)
 
@@ -166,6 +169,7 @@ class Startup:
     def _subscribe(self) -> None:
         if self._status.phase is not Phase.HALTED:
             self._status.phase = Phase.TRADING
+        self._backfill.start_after(self._status.market_ns)
         self._feed.start(after_ns=self._status.market_ns)
 
     # --- waiting ------------------------------------------------------------------------------------------

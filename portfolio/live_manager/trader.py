@@ -57,7 +57,12 @@ class Trader:
 
     def warm(self, row: MarketRow) -> None:
         """Take a past row: indicators move on, nothing is decided."""
-        self._cycle.warm(row.bars)
+        self._cycle.warm(row)
+
+    def pass_over(self, row: MarketRow) -> None:
+        """Note a row that is held back: market time goes on, and whoever waits for us may go on too."""
+        self._status.market_ns = row.end_ns
+        self._row_done()
 
     def on_row(self, row: MarketRow, conditions: TradingConditions) -> None:
         """Decide on a row that has just closed, and act."""
