@@ -1,6 +1,7 @@
 """A paper gateway as a process of its own, and the official client against it."""
 
 import contextlib
+import logging
 import subprocess
 import sys
 import threading
@@ -32,12 +33,12 @@ def running_gateway(*arguments):
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        lines = []
+        lines: list[str] = []
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("listening on 127.0.0.1:"), line + process.stdout.read()
-            reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+            reader = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
             reader.start()
             yield int(line.rpartition(":")[2])
         finally:
@@ -61,7 +62,7 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
     return found
 
 
-class OfficialClient(EWrapper, EClient):
+class OfficialClient(EWrapper, EClient):  # type: ignore[misc]  # ibapi has no types
     """The official client, its callbacks kept in ``calls`` as (name, arguments)."""
 
     def __init__(self):
@@ -151,3 +152,15 @@ def order(action="BUY", quantity=100, kind="MKT", **fields):
         assert hasattr(made, name)
         setattr(made, name, value)
     return made
+
+
+class Collected(logging.Handler):
+    """Keeps log records."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.records.append(record)

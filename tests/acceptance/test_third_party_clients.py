@@ -7,7 +7,7 @@ import ib_async
 import ib_insync
 import pytest
 
-from tests.acceptance.gateway_process import DEADLINE_S, running_gateway
+from tests.acceptance.gateway_process import DEADLINE_S, Collected, running_gateway
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +33,12 @@ def library(request):
 @pytest.fixture
 def problems(library):
     """What the library's decoder could not read: it logs that and goes on."""
-    found = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = found.append
+    handler = Collected()
     loggers = [logging.getLogger(f"{library.__name__}.{part}") for part in ("Decoder", "client", "wrapper")]
     loggers.append(logging.getLogger("eventkit"))
     for logger in loggers:
         logger.addHandler(handler)
-    yield lambda: [one.getMessage() for one in found if one.exc_info]
+    yield lambda: [one.getMessage() for one in handler.records if one.exc_info]
     for logger in loggers:
         logger.removeHandler(handler)
 

@@ -1,8 +1,8 @@
 """The clients' own encoders and decoders, brought to bear on single messages."""
 
-import logging
 import socket
 from decimal import Decimal
+from typing import Any
 
 from ib_async.decoder import Decoder as AsyncDecoder
 from ibapi import comm
@@ -16,6 +16,7 @@ from paper_gateway.codec import SERVER_VERSION, FrameReader
 from paper_gateway.place_order import PlaceOrder
 from paper_gateway.request_decoder import decode_request
 from paper_gateway.types import Instrument, OrderState, OrderView
+from tests.acceptance.gateway_process import Collected
 
 APPLE = Instrument(symbol="AAPL", con_id=265598, long_name="APPLE INC", primary_exchange="NASDAQ")
 
@@ -35,7 +36,7 @@ class Recorder:
         return [arguments for called, arguments in self.calls if called == name]
 
 
-class OfficialRecorder(EWrapper):
+class OfficialRecorder(EWrapper):  # type: ignore[misc]  # ibapi has no types
     """An EWrapper whose callbacks are recorded."""
 
     def __init__(self):
@@ -72,20 +73,18 @@ def decode_officially(block):
 
 def decode_with_ib_async(block, caplog=None):
     """Decode a block with ib_async; it logs what it can't read, which fails here."""
-    recorder = Recorder()
+    recorder: Any = Recorder()
     recorder.ib = type("Zone", (), {"TimezoneTWS": "US/Eastern"})
     recorder.defaultTimezone = None
     decoder = AsyncDecoder(recorder, SERVER_VERSION)
-    problems = []
-    handler = logging.Handler()
-    handler.emit = problems.append
+    handler = Collected()
     decoder.logger.addHandler(handler)
     try:
         for payload in payloads(block):
             decoder.interpret(payload.decode().split("\0")[:-1])
     finally:
         decoder.logger.removeHandler(handler)
-    assert not problems, problems[0].getMessage()
+    assert not handler.records, handler.records[0].getMessage()
     return recorder
 
 
