@@ -202,7 +202,7 @@ class Connection:
         began_ns = self._clock.monotonic_ns()
         self._watch(link)
         # The thread that ended the link may not have come to report it yet.
-        self._mark_lost(link.outbox.failure or "the link ended")
+        self._mark_lost(link.end_reason)
         self._end_link()
         return self._clock.monotonic_ns() - began_ns > _HELD_NS
 

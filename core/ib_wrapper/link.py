@@ -124,6 +124,7 @@ class Link:
         self._name = name
         self._ending = threading.Lock()
         self._ended = False
+        self.end_reason = ""
         self._on_payloads: Callable[[list[bytes]], None] = lambda _: None
         self._on_lost: Callable[[str], None] = lambda _: None
         self._threads: list[threading.Thread] = []
@@ -214,6 +215,7 @@ class Link:
         with self._ending:
             if self._ended:
                 return
+            self.end_reason = reason
             self._ended = True
         self.outbox.fail(reason)
         # shutdown() wakes the reader, which closes the descriptor when it no longer uses it: closing it here would
