@@ -81,17 +81,19 @@ class Heartbeat:
             working=self._working_orders(),
         )
         self._publisher.publish(body)
-        self._write({**body, "sequence": self._sequence})
+        self._write(body)
 
     def _write(self, body: dict[str, object]) -> None:
-        stamp = {
+        document = {
+            "sequence": self._sequence,
             "run_id": self._identity.run_id,
             "boot_id": self._identity.boot_id,
             "monotonic_ns": self._clock.monotonic_ns(),
             "wall_ns": self._clock.now_ns(),
+            "body": body,
         }
         try:
-            write_atomic(self._file, dump(body | stamp).encode(), durable=False)
+            write_atomic(self._file, dump(document).encode(), durable=False)
         except OSError as error:
             if not self._file_failed:  # once: the file is the second channel only
                 self._log.error("heartbeat_file_failed", file=str(self._file), error=str(error))

@@ -58,6 +58,7 @@ class OrderDesk:
         self.on_entry_fill: Callable[[str, str, Side], None] | None = None
         """Told of each fill that opens a position: strategy, symbol, side."""
         self._told: dict[tuple[str, str], Reason] = {}
+        self._sent: set[str] = set()
         self._unprotected: set[tuple[str, str]] = set()
 
     # --- from decisions to orders -------------------------------------------------------------------------
@@ -80,7 +81,8 @@ class OrderDesk:
         if not plans:
             return
         submission = self._executor.submit(plans, conditions)
-        self._status.orders_sent += len(submission.sent)
+        self._sent |= {order.order_ref for order in submission.sent}  # an amendment is no further order
+        self._status.orders_sent = len(self._sent)
         refused = {(denial.strategy, denial.symbol) for denial in submission.denials}
         for plan in plans:
             if (plan.strategy, plan.symbol) not in refused:
