@@ -59,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--start",
         type=date.fromisoformat,
         metavar="DATE",
-        help="first session, YYYY-MM-DD (the first there is)",
+        help="first session, YYYY-MM-DD (the first with a quarter of history)",
     )
     add("--sessions", type=_positive, metavar="N", help="freeze the market after N sessions (never)")
     add("--speed", type=_speed, default=1.0, metavar="X", help="market seconds per second, or max (1)")

@@ -7,6 +7,7 @@ while, then starts counting anew, so that it never rushes through minutes of mar
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -20,6 +21,8 @@ from paper_gateway.price_path import STEP_S
 from paper_gateway.types import BrokerageEvent
 
 _MAX_CATCH_UP_S = 0.25
+_SESSIONS_BEFORE = 63
+"""Sessions of history that every symbol should have where a replay begins by default: a quarter."""
 
 
 class ReplayState(StrEnum):
@@ -37,7 +40,7 @@ class ReplaySettings:
     Attributes
     ----------
     start
-        First session on or after this date; None: the first in which every symbol has begun to trade.
+        First session on or after this date; None: the earliest before which every symbol has a quarter of history.
     sessions
         How many; None: as long as there are prices.
     speed
@@ -241,9 +244,10 @@ class Replay:
     def _find_first(self) -> Session:
         calendar = self._market.calendar
         start = self._settings.start or max(map(self._first_date, self._market.symbols))
-        for session in calendar.sessions(start, calendar.last_date):
-            if self._market.trades_on(session):
-                return session
+        traded = (s for s in calendar.sessions(start, calendar.last_date) if self._market.trades_on(s))
+        found = list(itertools.islice(traded, 1 if self._settings.start else _SESSIONS_BEFORE + 1))
+        if found:
+            return found[-1]
         raise ValueError(f"there are no prices on or after {start}")
 
     def _first_date(self, symbol: str) -> date:

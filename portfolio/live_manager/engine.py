@@ -145,6 +145,7 @@ class Engine:
         now_ns = self._p.clock.monotonic_ns()
         if self._p.heartbeat.is_due(now_ns):
             self._look_at_guard()
+            self._p.status.market_ns = max(self._p.status.market_ns, self._p.feed.market_ns)
             self._p.heartbeat.send(now_ns)
         for row in self._p.feed.poll():
             self._on_row(row)

@@ -149,6 +149,7 @@ class Startup:
         )
         if warmup is not None:
             self._take_history(warmup)
+        self._trader.value_now()
 
     def _take_contracts(self, contracts: Contracts, symbols: Sequence[str]) -> None:
         if contracts.problems:

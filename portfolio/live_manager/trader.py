@@ -55,6 +55,12 @@ class Trader:
         self._row_done = row_done
         self._log = structlog.get_logger(__name__)
 
+    def value_now(self) -> None:
+        """Value the book at the last closes, before the first bar of this run has closed."""
+        value = self._book.value(self._cycle.close_of)
+        if value is not None:
+            self._status.mark(value[0], self._book.ledger.cash)
+
     def warm(self, row: MarketRow) -> None:
         """Take a past row: indicators move on, nothing is decided."""
         self._cycle.warm(row)

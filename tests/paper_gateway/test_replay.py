@@ -136,12 +136,14 @@ def test_a_replay_ends_with_its_prices():
     assert asyncio.run(scenario()).sessions_done == 1
 
 
-def test_without_a_start_it_begins_when_every_symbol_trades():
+def test_without_a_start_it_begins_when_every_symbol_has_a_quarter_of_history():
     async def scenario():
         market, _, _ = replay(Listener(), start=None)
         return market.now_ns
 
-    assert asyncio.run(scenario()) == session_of(date(2012, 5, 18)).open_ns
+    began = asyncio.run(scenario())
+    sessions = packaged_calendar().sessions(date(2012, 5, 18), date(2013, 3, 1))  # FB's first day
+    assert began == sessions[63].open_ns
 
 
 def test_a_start_after_the_last_price_is_an_error():
