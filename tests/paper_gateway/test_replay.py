@@ -13,7 +13,6 @@ from paper_gateway.brokerage import Brokerage
 from paper_gateway.market import Market
 from paper_gateway.replay import Replay, ReplaySettings, ReplayState
 from paper_gateway.types import Executed, OrderTicket
-from tests.paper_gateway.desk import session_of
 
 
 class Listener:
