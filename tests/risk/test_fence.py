@@ -88,7 +88,11 @@ def test_a_main_of_another_run_is_not_touched_and_reported(
     assert sleeper.poll() is None
 
 
-@pytest.mark.parametrize("body", ["", "garbage", '{"pid": -1}', json.dumps({"pid": os.getpid()})])
+@pytest.mark.parametrize(
+    "body",
+    ["", "garbage", '{"pid": -1}', json.dumps({"pid": os.getpid()})],
+    ids=["empty", "garbage", "no process", "a process and no more"],
+)
 def test_a_lock_that_says_nothing_signals_nobody(tmp_path: Path, body: str) -> None:
     (tmp_path / "main.lock").write_text(body)
     assert outcome_of(fence_for(tmp_path)).outcome is FenceOutcome.ABSENT
