@@ -1,0 +1,68 @@
+"""``python -m tests.bench``: measure, print a table, write ``results/bench.json``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import bench_bars, bench_kill, bench_ticks, bench_watchdog
+from tests.bench.machine import describe_run
+from tests.bench.report import Row, table, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_RUNS = 100
+Bench = Callable[[int, Callable[[str], None]], list[Row]]
+BENCHES: dict[str, Bench] = {
+    "watchdog": bench_watchdog.run,
+    "ticks": bench_ticks.run,
+    "bars": bench_bars.run,
+    "kill": bench_kill.run,
+}
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=int(os.environ.get("BENCH_RUNS", DEFAULT_RUNS)),
+        help="size of the run: kills a case; the others follow it (%(default)s; also BENCH_RUNS)",
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(BENCHES), default=list(BENCHES), help="which ones"
+    )
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / "results" / "bench.json", help="where it is written"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the chosen benches one after another; a missed target is told, not punished."""
+    options = parse(arguments)
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - began:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+    run = describe_run(options.runs, options.only)
+    rows: list[Row] = []
+    for name in options.only:
+        rows += BENCHES[name](options.runs, say)
+    run["load_after"] = list(os.getloadavg())
+    run["took_s"] = round(time.monotonic() - began)
+    write_json(options.json, run, rows)
+    print("\n".join(f"{key}: {value}" for key, value in run.items()))
+    print(f"\n{table(rows)}\n\nwritten to {options.json}")
+    missed = [f"{one.work}, {one.case}" for one in rows if one.verdict == "MISSED"]
+    print(f"targets missed: {'; '.join(missed) if missed else 'none'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
