@@ -15,7 +15,7 @@ from core.code_version import code_version
 from core.config_loader import LoadedSettings, load_settings
 from core.errors import AlreadyRunning, BackstopError, ConfigError, IncompatibleIbapi, JournalCorrupt
 from core.event_queue import EventQueue
-from core.events import Halt, HaltLevel, HaltReason, Shutdown
+from core.events import Halt, Shutdown
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder
 from core.identity import Identity, read_ipc_key
@@ -23,6 +23,7 @@ from core.journal import Journal
 from core.locks import InstanceLock
 from core.logging import log_uncaught_errors, setup
 from core.records import RecordKind
+from core.vocabulary import HaltLevel, HaltReason
 from portfolio.live_manager.assembly import Assembler, Assembly
 from portfolio.live_manager.shutdown import shut_down
 from portfolio.live_manager.startup import CannotStart

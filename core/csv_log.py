@@ -16,9 +16,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from core.csv_tail import CsvTail
-from core.events import Order, OrderType, Side
+from core.events import Order
 from core.rotating_file import RotatingFile
 from core.text import escape
+from core.vocabulary import OrderType, Side
 
 ORDER_SUBMISSION_HEADER = (
     "wall_iso",

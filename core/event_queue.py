@@ -19,21 +19,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from core.errors import QueueOverflow
-from core.events import (
-    AccountValue,
-    Bar,
-    Event,
-    FeedChanged,
-    FeedStatus,
-    Halt,
-    HaltLevel,
-    HaltReason,
-    Lane,
-    ProfitAndLoss,
-    Quote,
-    RealtimeBar,
-    lane_of,
-)
+from core.events import AccountValue, Bar, Event, FeedChanged, Halt, ProfitAndLoss, Quote, RealtimeBar
+from core.lanes import Lane, lane_of
+from core.vocabulary import FeedStatus, HaltLevel, HaltReason
 
 Key: TypeAlias = tuple[str, ...]
 _BARS = (Bar, RealtimeBar)

@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 from core.clock import Clock
 from core.config_schema import BarSettings
-from core.events import Bar, FeedChanged, FeedStatus, Quote, RealtimeBar
+from core.events import Bar, FeedChanged, Quote, RealtimeBar
+from core.vocabulary import FeedStatus
 from data.bar_assembler import BarAssembler, MarketRow
 from data.bar_builder import BarBuilder
 from data.bar_grid import FEED_STEP_NS, BarGrid, SessionHours

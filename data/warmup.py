@@ -14,8 +14,9 @@ from typing import Final, Protocol, TypeVar
 
 from core.config_schema import BarSettings
 from core.errors import BackstopError
-from core.events import Bar, Unknown
+from core.events import Bar
 from core.ib_wrapper.types import ContractInfo
+from core.vocabulary import Unknown
 from data.bar_assembler import MarketRow
 from data.bar_grid import NS_PER_S
 

@@ -18,8 +18,9 @@ from functools import partial
 from core.clock import Clock
 from core.config_schema import ExecutionSettings
 from core.errors import BackstopError, RetryLater, StopTrading
-from core.events import Order, Purpose, Quote
+from core.events import Order, Quote
 from core.reasons import Reason
+from core.vocabulary import Purpose
 from execution.broker_port import BrokerPort, JournalPort, SubmissionPort
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane

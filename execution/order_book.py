@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from core.events import BrokerStatus, Execution, Purpose
+from core.events import Execution
 from core.records import RecordKind
+from core.vocabulary import BrokerStatus, Purpose
 from execution.order_records import Payload, decimal, execution_of, integer, order_of, text
 from execution.order_ref import OrderRef
 from execution.order_state import (

@@ -6,7 +6,8 @@ import math
 from decimal import Decimal
 
 from core.config_schema import ExecutionSettings
-from core.events import Order, OrderType, Purpose, TimeInForce
+from core.events import Order
+from core.vocabulary import OrderType, Purpose, TimeInForce
 from execution.order_ref import OrderRefSequence
 from execution.order_state import OrderState
 from execution.plans import EntryPlan, ExitPlan

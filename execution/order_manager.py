@@ -14,17 +14,15 @@ from core.clock import Clock
 from core.events import (
     BrokerError,
     BrokerSnapshot,
-    BrokerStatus,
     Commission,
     Execution,
     OpenOrderReport,
     Order,
     OrderStatusReport,
-    Purpose,
-    Unknown,
 )
 from core.ib_wrapper.error_codes import Response, classify
 from core.records import RecordKind
+from core.vocabulary import BrokerStatus, Purpose, Unknown
 from execution.broker_port import JournalPort
 from execution.order_book import SETTLED, OrderBook
 from execution.order_records import fill_payload, intent_payload

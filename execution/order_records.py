@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
 
-from core.events import Execution, Order, OrderType, Purpose, Side, TimeInForce
+from core.events import Execution, Order
+from core.vocabulary import OrderType, Purpose, Side, TimeInForce
 
 Payload = Mapping[str, object]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from core.events import Purpose
+from core.vocabulary import Purpose
 
 _LETTERS = {Purpose.ENTRY: "E", Purpose.EXIT: "X", Purpose.STOP: "S", Purpose.FLATTEN: "F"}
 _PURPOSES = {letter: purpose for purpose, letter in _LETTERS.items()}

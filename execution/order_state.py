@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from core.events import BrokerStatus, Execution, Order
+from core.events import Execution, Order
+from core.vocabulary import BrokerStatus
 
 ZERO = Decimal(0)
 

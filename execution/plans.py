@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from core.events import HaltLevel, Order, Purpose, Side
+from core.events import Order
 from core.reasons import Reason
+from core.vocabulary import HaltLevel, Purpose, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Final
 
 from core.config_schema import PretradeSettings
-from core.events import Order, Purpose, Quote, Side
+from core.events import Order, Quote
 from core.reasons import Reason
+from core.vocabulary import Purpose, Side
 from execution.order_state import OrderState
 
 

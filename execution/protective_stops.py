@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.events import Purpose, Side
+from core.vocabulary import Purpose, Side
 from execution.order_book import OrderBook
 from execution.order_state import ZERO, OrderPhase, OrderState
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
-from core.events import Side
+from core.vocabulary import Side
 
 DEFAULT_TICK: Final = Decimal("0.01")
 

@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 from core.clock import Clock
 from core.errors import RetryLater
-from core.events import BrokerSnapshot, HaltLevel, Purpose
+from core.events import BrokerSnapshot
+from core.vocabulary import HaltLevel, Purpose
 from execution.broker_port import BrokerPort, JournalPort
 from execution.ib_executor import Bundle, IBExecutor, Outgoing
 from execution.order_factory import OrderFactory

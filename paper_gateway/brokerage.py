@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from core.events import OrderType, TimeInForce
+from core.vocabulary import OrderType, TimeInForce
 from paper_gateway import margin, matching
 from paper_gateway import order_rules as rules
 from paper_gateway.account import Account, AccountType

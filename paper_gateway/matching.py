@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.events import OrderType
+from core.vocabulary import OrderType
 from paper_gateway.market import TapeReader
 from paper_gateway.working_order import WorkingOrder
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.events import OrderType
+from core.vocabulary import OrderType
 from paper_gateway.order_store import OrderStore
 from paper_gateway.outbox import Outbox
 from paper_gateway.types import OrderState

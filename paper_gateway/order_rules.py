@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from core.events import OrderType, TimeInForce
+from core.vocabulary import OrderType, TimeInForce
 from data.bar_table import NS_PER_S
 from paper_gateway.listing import Listing
 from paper_gateway.market import Market

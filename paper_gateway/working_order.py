@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from core.events import OrderType, TimeInForce
+from core.vocabulary import OrderType, TimeInForce
 from paper_gateway.account import ZERO
 from paper_gateway.types import OrderState, OrderTicket, OrderView
 

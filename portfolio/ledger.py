@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from core.events import Commission, Execution, Side
+from core.events import Commission, Execution
 from core.records import RecordKind
+from core.vocabulary import Side
 
 ZERO = Decimal(0)
 WATCHDOG = "watchdog"

@@ -32,7 +32,8 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
-from core.events import BrokerSnapshot, BrokerStatus, Execution, OpenOrderReport, PositionReport, Unknown
+from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
+from core.vocabulary import BrokerStatus, Unknown
 from portfolio.ledger import WATCHDOG, correction_number
 
 ZERO = Decimal(0)

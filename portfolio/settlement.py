@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
-from core.events import Execution, Side
+from core.events import Execution
+from core.vocabulary import Side
 
 ZERO = Decimal(0)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from core.events import BrokerStatus, OpenOrderReport, Side
+from core.events import OpenOrderReport
+from core.vocabulary import BrokerStatus, Side
 
 
 class FenceOutcome(StrEnum):

@@ -30,7 +30,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from core.events import BrokerStatus, OpenOrderReport, Side
+from core.events import OpenOrderReport
+from core.vocabulary import BrokerStatus, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,

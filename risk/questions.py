@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from core.clock import Clock
-from core.events import Execution, OpenOrderReport, Unknown
+from core.events import Execution, OpenOrderReport
 from core.ib_wrapper.session import IBSession
+from core.vocabulary import Unknown
 from risk.monitors import Monitors
 
 T = TypeVar("T")

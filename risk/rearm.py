@@ -8,12 +8,12 @@ from pathlib import Path
 
 from core.clock import Clock
 from core.errors import AlreadyRunning, JournalCorrupt
-from core.events import HaltReason
 from core.flags import FlagFolder
 from core.identity import new_run_id
 from core.journal import Journal, read, set_aside
 from core.locks import InstanceLock, is_locked
 from core.records import RecordKind
+from core.vocabulary import HaltReason
 from risk.kill_history import KINDS, KillHistory
 
 

@@ -17,12 +17,13 @@ import structlog
 from core.clock import Clock
 from core.config_schema import BrokerSettings
 from core.errors import RetryLater
-from core.events import ConnectionChanged, ConnectionState, Event
+from core.events import ConnectionChanged, Event
 from core.ib_wrapper.backoff import Backoff
 from core.ib_wrapper.link import ConnectFailed, Link
 from core.ib_wrapper.liveness import Figures, Liveness
 from core.ib_wrapper.pacing import PacingWindow
 from core.ib_wrapper.state import Change, next_state
+from core.vocabulary import ConnectionState
 
 _TICK_S: Final = 0.1
 # A connection that held for so long was a good one: the next loss starts with a short wait again.

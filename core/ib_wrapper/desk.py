@@ -12,14 +12,7 @@ from ibapi.execution import ExecutionFilter
 
 from core.clock import Clock
 from core.errors import Rejected, RetryLater
-from core.events import (
-    Bar,
-    BrokerSnapshot,
-    Execution,
-    OpenOrderReport,
-    PositionReport,
-    Unknown,
-)
+from core.events import Bar, BrokerSnapshot, Execution, OpenOrderReport, PositionReport
 from core.ib_wrapper.requests import (
     IdRequests,
     Plain,
@@ -32,6 +25,7 @@ from core.ib_wrapper.sender import Sender
 from core.ib_wrapper.times import format_end
 from core.ib_wrapper.translate import bar_size_text, parse_decimal, stock
 from core.ib_wrapper.types import ContractInfo
+from core.vocabulary import Unknown
 
 T = TypeVar("T")
 Positions = tuple[PositionReport, ...]

@@ -16,8 +16,8 @@ from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
 from core.errors import RetryLater
-from core.events import Unknown
 from core.ib_wrapper.order_ids import FIRST_REQUEST_ID
+from core.vocabulary import Unknown
 
 T = TypeVar("T")
 _LAST_REQUEST_ID: Final = 2_147_000_000

@@ -10,13 +10,14 @@ from typing import Any, Final
 import structlog
 
 from core.clock import Clock
-from core.events import BrokerError, Event, FeedChanged, FeedStatus, Unknown
+from core.events import BrokerError, Event, FeedChanged
 from core.ib_wrapper.connection import Connection, Impairment
 from core.ib_wrapper.desk import RequestDesk
 from core.ib_wrapper.error_codes import Category, CodeInfo, Response, classify
 from core.ib_wrapper.feeds import Feeds
 from core.ib_wrapper.order_ids import FIRST_REQUEST_ID
 from core.ib_wrapper.subscriber import Subscriber
+from core.vocabulary import FeedStatus, Unknown
 
 _CLIENT_ID_IN_USE: Final = 326
 _TEXT_LIMIT: Final = 500

@@ -15,7 +15,7 @@ import structlog
 from core.clock import Clock
 from core.config_schema import BrokerSettings
 from core.errors import NotConnected
-from core.events import BrokerSnapshot, ConnectionState, Event, Order, Unknown
+from core.events import BrokerSnapshot, Event, Order
 from core.ib_wrapper.callbacks import Callbacks
 from core.ib_wrapper.connection import Connection, Impairment
 from core.ib_wrapper.desk import Bars, Executions, OpenOrders, Positions, RequestDesk, Values
@@ -31,6 +31,7 @@ from core.ib_wrapper.subscriber import Subscriber
 from core.ib_wrapper.times import zone_named
 from core.ib_wrapper.translate import ib_order
 from core.ib_wrapper.types import ContractInfo, SessionStatistics
+from core.vocabulary import ConnectionState, Unknown
 
 
 class IBSession:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from core.events import ConnectionState as State
+from core.vocabulary import ConnectionState as State
 
 
 class Change(StrEnum):

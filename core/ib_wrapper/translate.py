@@ -10,16 +10,9 @@ from ibapi.common import UNSET_DOUBLE
 from ibapi.contract import Contract
 from ibapi.order import Order as IbOrder
 
-from core.events import (
-    BrokerStatus,
-    Execution,
-    OpenOrderReport,
-    Order,
-    OrderType,
-    PositionReport,
-    Side,
-)
+from core.events import Execution, OpenOrderReport, Order, PositionReport
 from core.ib_wrapper.types import ContractInfo
+from core.vocabulary import BrokerStatus, OrderType, Side
 
 # A fill of one order of the group reduces the others, and only one of them is at the exchange at a time.
 _OCA_REDUCE_WITH_BLOCK: Final = 2

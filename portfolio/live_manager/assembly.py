@@ -12,7 +12,7 @@ from core.config_loader import LoadedSettings
 from core.csv_log import OrderSubmissionLog
 from core.errors import StopTrading
 from core.event_queue import EventQueue
-from core.events import BrokerSnapshot, ConnectionState, Halt, HaltLevel, HaltReason, Order
+from core.events import BrokerSnapshot, Halt, Order
 from core.flags import FlagFolder
 from core.ib_wrapper.session import IBSession
 from core.identity import Identity
@@ -21,6 +21,7 @@ from core.ipc.endpoints import Endpoints
 from core.ipc.heartbeat import HEARTBEAT, HeartbeatListener, HeartbeatPublisher
 from core.ipc.messages import Signer, Verifier
 from core.journal import Journal
+from core.vocabulary import ConnectionState, HaltLevel, HaltReason
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed
 from data.warmup import load_history

@@ -13,8 +13,9 @@ from decimal import Decimal
 import numpy as np
 
 from core.config_schema import CapSettings, SizingSettings
-from core.events import Bar, Side, Signal
+from core.events import Bar, Signal
 from core.reasons import Reason
+from core.vocabulary import Side
 from data.bar_assembler import MarketRow
 from portfolio.decision import decide_into
 from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar

@@ -21,12 +21,9 @@ from core.events import (
     BrokerSnapshot,
     Commission,
     ConnectionChanged,
-    ConnectionState,
     Execution,
     FeedChanged,
     Halt,
-    HaltLevel,
-    HaltReason,
     OpenOrderReport,
     OrderStatusReport,
     PositionReport,
@@ -38,6 +35,7 @@ from core.events import (
 )
 from core.journal import Journal
 from core.records import RecordKind
+from core.vocabulary import ConnectionState, HaltLevel, HaltReason
 from data.bar_assembler import MarketRow
 from data.ib_feed import IBFeed
 from execution.order_lane import OrderLane

@@ -6,9 +6,10 @@ Fail closed: a flag folder that can't be read is as bad as a flag, and no fresh 
 from __future__ import annotations
 
 from core.clock import Clock
-from core.events import Halt, HaltLevel, HaltReason
+from core.events import Halt
 from core.flags import FlagFolder, FlagKind, FlagState
 from core.ipc.heartbeat import HeartbeatListener
+from core.vocabulary import HaltLevel, HaltReason
 
 _REASONS = {
     FlagKind.KILL_NOW: HaltReason.KILL_NOW_FLAG,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport, Purpose, Side
+from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport
 from core.journal import Journal
 from core.reasons import Reason
 from core.records import RecordKind
+from core.vocabulary import Purpose, Side
 from execution.ib_executor import IBExecutor
 from execution.order_manager import ORDER_CANCELLED_CODE, OrderManager, StrayOrder
 from execution.order_records import fill_payload

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from core.events import ConnectionState
 from core.exit_codes import ExitCode
+from core.vocabulary import ConnectionState
 from execution.order_state import OrderPhase
 from execution.upkeep import ShutdownPolicy
 from portfolio.live_manager.assembly import Assembly

@@ -15,11 +15,12 @@ import structlog
 
 from core.config_schema import Settings
 from core.errors import BackstopError
-from core.events import BrokerSnapshot, ConnectionState, Unknown
+from core.events import BrokerSnapshot
 from core.exit_codes import ExitCode
 from core.ib_wrapper.session import IBSession
 from core.journal import Journal
 from core.records import RecordKind
+from core.vocabulary import ConnectionState, Unknown
 from data.ib_feed import IBFeed
 from data.warmup import Contracts, Warmup, load_contracts, load_history
 from execution.ticks import PriceGrid

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from core.events import ConnectionState, Halt, HaltLevel
+from core.events import Halt
 from core.reasons import Reason
+from core.vocabulary import ConnectionState, HaltLevel
 
 
 class Phase(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.config_schema import BookMismatchCheck
-from core.events import HaltReason
+from core.vocabulary import HaltReason
 from risk.checks.verdict import CheckStatus, Verdict
 
 _NAME = "book_mismatch"

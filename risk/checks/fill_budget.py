@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.config_schema import FillBudgetCheck
-from core.events import HaltReason
+from core.vocabulary import HaltReason
 from risk.checks.verdict import CheckStatus, Verdict
 
 _NAME = "fill_budget"

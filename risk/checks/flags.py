@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.events import HaltReason
 from core.flags import FlagKind, FlagState
+from core.vocabulary import HaltReason
 from risk.checks.verdict import CheckStatus, Verdict
 
 _NAME = "flags"

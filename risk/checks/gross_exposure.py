@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.config_schema import GrossExposureCheck
-from core.events import HaltReason
+from core.vocabulary import HaltReason
 from risk.checks.drawdown import EquityView
 from risk.checks.verdict import CheckStatus, Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.config_schema import HeartbeatCheck
-from core.events import HaltReason
+from core.vocabulary import HaltReason
 from risk.checks.verdict import CheckStatus, Verdict
 
 _NAME = "heartbeat"

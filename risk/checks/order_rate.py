@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.config_schema import OrderRateCheck
-from core.events import HaltReason
+from core.vocabulary import HaltReason
 from risk.checks.verdict import CheckStatus, Verdict
 
 _NAME = "order_rate"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.events import HaltReason
+from core.vocabulary import HaltReason
 
 Figures = Mapping[str, str | int | float]
 

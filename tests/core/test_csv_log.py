@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from core.csv_log import ORDER_SUBMISSION_HEADER, CsvLog, OrderSubmissionLog, OrderSubmissionTail, encode_row
 from core.csv_tail import CsvTail
-from core.events import Order, OrderType, Purpose, Side
+from core.events import Order
+from core.vocabulary import OrderType, Purpose, Side
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEADER = ("a", "b")

@@ -16,18 +16,15 @@ from core.events import (
     AccountValue,
     Commission,
     FeedChanged,
-    FeedStatus,
     Halt,
-    HaltLevel,
-    HaltReason,
-    Lane,
     ProfitAndLoss,
     Quote,
     RealtimeBar,
     Shutdown,
     Timer,
-    lane_of,
 )
+from core.lanes import Lane, lane_of
+from core.vocabulary import FeedStatus, HaltLevel, HaltReason
 
 
 def bar(symbol, end_ns=1):

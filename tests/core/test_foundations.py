@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from core.atomic_file import write_atomic
 from core.canonical import dump, fields_of
 from core.errors import ConfigError
-from core.events import Commission, Side
+from core.events import Commission
 from core.exit_codes import ExitCode
 from core.identity import Identity, new_run_id, read_ipc_key
+from core.vocabulary import Side
 
 
 def test_the_run_id_comes_from_the_environment():

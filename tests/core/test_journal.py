@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from core.clock import ManualClock, SystemClock
 from core.errors import JournalCorrupt, StopTrading
-from core.events import Commission, HaltReason
+from core.events import Commission
 from core.journal import GENESIS, Journal, read, set_aside, verify
 from core.journal.__main__ import main
 from core.records import RecordKind
+from core.vocabulary import HaltReason
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config_schema import LoggingSettings
-from core.events import HaltLevel, HaltReason
 from core.logging import log_uncaught_errors, setup
 from core.secrets import REDACTED, redact
 from core.text import escape
+from core.vocabulary import HaltLevel, HaltReason
 
 
 class Terminal(io.StringIO):

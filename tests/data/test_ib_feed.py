@@ -10,8 +10,9 @@ from decimal import Decimal
 from core.clock import ManualClock
 from core.config_schema import BarSettings
 from core.errors import NotConnected
-from core.events import Bar, FeedChanged, FeedStatus, Quote, Unknown
+from core.events import Bar, FeedChanged, Quote
 from core.ib_wrapper.types import ContractInfo
+from core.vocabulary import FeedStatus, Unknown
 from data.bar_grid import FEED_STEP_NS, NS_PER_S
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.config_schema import Settings
-from core.events import HaltReason
 from core.exit_codes import ExitCode
+from core.vocabulary import HaltReason
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])

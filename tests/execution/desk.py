@@ -10,7 +10,8 @@ from decimal import Decimal
 from core.clock import ManualClock
 from core.config_schema import ExecutionSettings, PretradeSettings
 from core.errors import NotConnected
-from core.events import BrokerSnapshot, BrokerStatus, HaltLevel, Order, Quote, Side, Unknown
+from core.events import BrokerSnapshot, Order, Quote
+from core.vocabulary import BrokerStatus, HaltLevel, Side, Unknown
 from execution.ib_executor import IBExecutor
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane

@@ -9,18 +9,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from core.clock import ManualClock
-from core.events import (
-    BrokerStatus,
-    Execution,
-    OpenOrderReport,
-    Order,
-    OrderStatusReport,
-    OrderType,
-    Purpose,
-    Side,
-    TimeInForce,
-)
+from core.events import Execution, OpenOrderReport, Order, OrderStatusReport
 from core.records import RecordKind
+from core.vocabulary import BrokerStatus, OrderType, Purpose, Side, TimeInForce
 from execution.order_book import OrderBook
 from execution.order_manager import OrderManager
 

@@ -22,17 +22,14 @@ from core.events import (
     Commission,
     Event,
     Execution,
-    HaltLevel,
     OpenOrderReport,
     OrderStatusReport,
-    Purpose,
     Quote,
     RealtimeBar,
-    Side,
-    Unknown,
 )
 from core.ib_wrapper.session import IBSession
 from core.journal import Journal
+from core.vocabulary import HaltLevel, Purpose, Side, Unknown
 from data.bar_assembler import MarketRow
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed

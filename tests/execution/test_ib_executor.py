@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from core.errors import StopTrading
-from core.events import BrokerStatus, HaltLevel, Order, OrderType, Purpose, Side, TimeInForce
+from core.events import Order
 from core.reasons import Reason
+from core.vocabulary import BrokerStatus, HaltLevel, OrderType, Purpose, Side, TimeInForce
 from execution.order_lane import OrderLane
 from execution.order_state import OrderPhase
 from execution.plans import TradingConditions, permission

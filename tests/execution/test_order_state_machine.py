@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.events import BrokerError, BrokerSnapshot, BrokerStatus, Execution, OrderStatusReport, Unknown
+from core.events import BrokerError, BrokerSnapshot, Execution, OrderStatusReport
+from core.vocabulary import BrokerStatus, Unknown
 from execution.order_manager import OrderManager
 from execution.order_state import TRANSITIONS, OrderPhase, OrderSignal, OrderState
 from tests.execution.orders import (

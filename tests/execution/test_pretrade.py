@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config_schema import PretradeSettings
-from core.events import OrderType, Purpose, Quote, Side
+from core.events import Quote
 from core.reasons import Reason
+from core.vocabulary import OrderType, Purpose, Side
 from execution.pretrade import PretradeContext, reference_price, verdict_on
 from execution.throttle import MINUTE_NS, OrderThrottle, SlidingWindow
 from execution.ticks import PriceGrid

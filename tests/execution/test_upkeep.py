@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.events import BrokerError, BrokerStatus, HaltLevel, Unknown
+from core.events import BrokerError
+from core.vocabulary import BrokerStatus, HaltLevel, Unknown
 from execution.order_manager import StrayOrder
 from execution.order_state import FillOutcome, OrderPhase
 from execution.protective_stops import Unprotected, plan_protection

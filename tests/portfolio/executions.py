@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from core.events import Commission, Execution, Side
+from core.events import Commission, Execution
+from core.vocabulary import Side
 
 ACCOUNT = "DU1234567"
 

@@ -12,9 +12,9 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 from core.config_schema import CapSettings, Settings, SizingSettings
-from core.events import Side
 from core.kernel import PROJECT_ROOT, _kernel_sources
 from core.reasons import Reason
+from core.vocabulary import Side
 from portfolio import decision, market_rows, risk_manager
 from portfolio.decision_setup import compile_kernels, decision_parameters, last_fills, observe_warmup_bar
 from portfolio.decision_types import new_decision_state

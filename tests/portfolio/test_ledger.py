@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.events import Execution, Side
+from core.events import Execution
 from core.records import RecordKind
+from core.vocabulary import Side
 from portfolio.ledger import WATCHDOG, Applied, Ledger, execution_of
 from tests.portfolio.executions import commission, execution
 

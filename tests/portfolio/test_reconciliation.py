@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.events import (
-    BrokerSnapshot,
-    BrokerStatus,
-    Execution,
-    OpenOrderReport,
-    PositionReport,
-    Side,
-    Unknown,
-)
+from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
+from core.vocabulary import BrokerStatus, Side, Unknown
 from portfolio.ledger import Ledger
 from portfolio.reconciliation import (
     CASH,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.events import Side
+from core.vocabulary import Side
 from portfolio.monthly_counter import MonthlyCounter, month_of
 from portfolio.settlement import SettledCash
 from tests.portfolio.executions import execution

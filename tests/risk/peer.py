@@ -20,11 +20,12 @@ from core.canonical import dump
 from core.clock import SystemClock
 from core.config_loader import load_settings
 from core.errors import NotConnected
-from core.events import Event, Order, OrderType, Purpose, Side
+from core.events import Event, Order
 from core.ib_wrapper.session import IBSession
 from core.identity import Identity, read_ipc_key
 from core.ipc import CommandServer, Endpoints, HeartbeatPublisher, Signer, Verifier
 from core.locks import InstanceLock, process_start_ticks
+from core.vocabulary import OrderType, Purpose, Side
 
 CLOCK = SystemClock()
 

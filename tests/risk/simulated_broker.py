@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
-from core.events import BrokerStatus, OpenOrderReport, Side
+from core.events import OpenOrderReport
+from core.vocabulary import BrokerStatus, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,

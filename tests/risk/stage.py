@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from core.events import Unknown
 from core.journal import Record, read
+from core.vocabulary import Unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 30.0

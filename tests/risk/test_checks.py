@@ -18,8 +18,8 @@ from core.config_schema import (
     HeartbeatCheck,
     OrderRateCheck,
 )
-from core.events import HaltReason
 from core.flags import FlagKind, FlagState
+from core.vocabulary import HaltReason
 from risk.checks.book_mismatch import BookView, check_book_mismatch, differing
 from risk.checks.broker_silence import check_broker_silence
 from risk.checks.daily_loss import check_daily_loss

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.events import BrokerStatus, Side
+from core.vocabulary import BrokerStatus, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,

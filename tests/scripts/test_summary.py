@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.clock import SystemClock
-from core.events import Execution, Side
+from core.events import Execution
 from core.journal import Journal
 from core.records import RecordKind
+from core.vocabulary import Side
 from scripts import summary
 
 RUN_ID = "6740d2a8-abcdef"

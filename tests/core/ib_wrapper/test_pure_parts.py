@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from ibapi.client import EClient
 
 from core.errors import IncompatibleIbapi
-from core.events import ConnectionState
 from core.ib_wrapper import selftest, translate
 from core.ib_wrapper.backoff import Backoff
 from core.ib_wrapper.error_codes import TABLE, Category, Response, classify
@@ -24,6 +23,7 @@ from core.ib_wrapper.pacing import BROKER_LIMIT, WINDOW_NS, PacingWindow
 from core.ib_wrapper.state import TRANSITIONS, Change, IllegalTransition, next_state
 from core.ib_wrapper.times import format_end, parse_bar_end, parse_execution_time, to_ns
 from core.ib_wrapper.wire import FrameBuffer, StreamOutOfStep, fields_of, frame, parse_server_hello
+from core.vocabulary import ConnectionState
 
 NEW_YORK = ZoneInfo("America/New_York")
 

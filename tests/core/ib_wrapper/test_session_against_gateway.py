@@ -16,22 +16,17 @@ import pytest
 
 from core.events import (
     AccountValue,
-    BrokerStatus,
     Commission,
     ConnectionChanged,
-    ConnectionState,
     Execution,
     OpenOrderReport,
     Order,
     OrderStatusReport,
-    OrderType,
     ProfitAndLoss,
-    Purpose,
     Quote,
     RealtimeBar,
-    Side,
-    Unknown,
 )
+from core.vocabulary import BrokerStatus, ConnectionState, OrderType, Purpose, Side, Unknown
 from tests.core.ib_wrapper.scripted import Events, session_at, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]

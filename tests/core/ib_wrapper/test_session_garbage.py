@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from core.events import BrokerStatus, ConnectionChanged, ConnectionState, Execution, OrderStatusReport
+from core.events import ConnectionChanged, Execution, OrderStatusReport
+from core.vocabulary import BrokerStatus, ConnectionState
 from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at, wait_until
 
 

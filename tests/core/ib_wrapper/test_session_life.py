@@ -10,19 +10,8 @@ from decimal import Decimal
 import pytest
 
 from core.errors import NotConnected
-from core.events import (
-    ConnectionChanged,
-    ConnectionState,
-    Execution,
-    FeedChanged,
-    FeedStatus,
-    Order,
-    OrderType,
-    Purpose,
-    RealtimeBar,
-    Side,
-    Unknown,
-)
+from core.events import ConnectionChanged, Execution, FeedChanged, Order, RealtimeBar
+from core.vocabulary import ConnectionState, FeedStatus, OrderType, Purpose, Side, Unknown
 from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at, wait_until
 
 

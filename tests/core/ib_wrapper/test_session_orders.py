@@ -16,24 +16,18 @@ from core.config_schema import BrokerSettings
 from core.errors import NotConnected, QueueOverflow, Rejected
 from core.events import (
     BrokerError,
-    BrokerStatus,
     Commission,
     ConnectionChanged,
-    ConnectionState,
     Execution,
     FeedChanged,
-    FeedStatus,
     OpenOrderReport,
     Order,
     OrderStatusReport,
-    OrderType,
     PositionReport,
-    Purpose,
     Quote,
-    Side,
-    Unknown,
 )
 from core.ib_wrapper.session import IBSession
+from core.vocabulary import BrokerStatus, ConnectionState, FeedStatus, OrderType, Purpose, Side, Unknown
 from tests.core.ib_wrapper.scripted import Events, Peer, ScriptedTws, message, session_at, wait_until
 
 
