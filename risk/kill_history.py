@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.clock import Clock
-from core.events import HaltReason
 from core.journal import Record
 from core.records import RecordKind
+from core.vocabulary import HaltReason
 from risk.liquidation import Kill
 
+_KILL_ID = re.compile("[0-9a-f]{6}")
 KINDS = frozenset(
     {
         RecordKind.KILL_STARTED.value,
@@ -59,8 +61,25 @@ class KillHistory:
         """Whether a kill was begun that has neither ended nor been re-armed."""
         return bool(self.kill_id) and not self.ended
 
-    def resume(self, clock: Clock) -> Kill:
-        """Return the unfinished kill, to be taken up again."""
+    def unfinished(self, flag: Mapping[str, object] | None, run_id: str, clock: Clock) -> Kill | None:
+        """Return the kill that has not ended, to be taken up; None when there is none.
+
+        The flag is raised before the journal is written. A watchdog that died in between, or with a full disk, left
+        nothing but the flag (``flag`` is its body): of this run, and of a kill that the journal does not know.
+        """
+        if self.is_unfinished:
+            return self._resume(clock)
+        if flag is None or flag.get("run_id") != run_id:
+            return None
+        kill_id, reason = str(flag.get("kill_id", "")), str(flag.get("reason", ""))
+        if kill_id == self.kill_id or not _KILL_ID.fullmatch(kill_id) or reason not in set(HaltReason):
+            return None
+        detail = str(flag.get("detail", ""))
+        return Kill(
+            kill_id=kill_id, reason=HaltReason(reason), detail=detail, detected_ns=clock.monotonic_ns()
+        )
+
+    def _resume(self, clock: Clock) -> Kill:
         now = clock.monotonic_ns()
         # After a restart of the machine the monotonic clock has begun anew: then only what follows can be measured.
         is_same_boot = self.detected_ns <= now

@@ -14,24 +14,19 @@ from core.clock import Clock
 from core.errors import NotConnected, Rejected, RetryLater
 from core.events import (
     BrokerError,
-    BrokerStatus,
     ConnectionChanged,
-    ConnectionState,
     Event,
     Execution,
-    HaltReason,
     OpenOrderReport,
     Order,
     OrderStatusReport,
-    OrderType,
     PositionReport,
-    Purpose,
-    Unknown,
 )
-from core.flags import FlagFolder
+from core.flags import KILL_NAME, FlagFolder
 from core.ib_wrapper.error_codes import Response, classify
 from core.ib_wrapper.session import IBSession
 from core.records import RecordKind
+from core.vocabulary import BrokerStatus, ConnectionState, HaltReason, OrderType, Purpose, Unknown
 from risk.alerts import Alerts, Severity
 from risk.checks.verdict import Figures
 from risk.fence import Fence
@@ -217,9 +212,6 @@ class Liquidation:
 
     def _record_start(self) -> None:
         kill = self.kill
-        if kill.is_resumed:
-            self._note("resumed", f"{kill.closes_sent} closing orders had been sent")
-            return
         body = {
             "kill_id": kill.kill_id,
             "reason": kill.reason.value,
@@ -228,12 +220,11 @@ class Liquidation:
             "run_id": self._run_id,
             "wall_ns": self._clock.now_ns(),
         }
-        try:
-            self._flags.write_kill(body)
-        except OSError as error:
-            self._alerts.tell(
-                Severity.CRITICAL, f"kill: the flag can't be written: {error}", key="flag_write"
-            )
+        if not kill.is_resumed or KILL_NAME not in self._flags.standing():
+            self._raise_flag(body)
+        if kill.is_resumed:
+            self._note("resumed", f"{kill.closes_sent} closing orders had been sent")
+            return
         started = body | {
             "detected_monotonic_ns": kill.detected_ns,
             "flag_mtime_ns": kill.flag_mtime_ns,
@@ -243,6 +234,14 @@ class Liquidation:
         if self._cancel_sent_ns is not None:
             self._note("cancel_sent", "", at_ns=self._cancel_sent_ns)
         self._alerts.tell(Severity.CRITICAL, f"KILL ({kill.reason.value}): {kill.detail}")
+
+    def _raise_flag(self, body: Mapping[str, object]) -> None:
+        try:
+            self._flags.write_kill(body)
+        except OSError as error:
+            self._alerts.tell(
+                Severity.CRITICAL, f"kill: the flag can't be written: {error}", key="flag_write"
+            )
 
     def _note(self, step: str, detail: str, *, at_ns: int | None = None) -> None:
         moment = self._clock.monotonic_ns() if at_ns is None else at_ns

@@ -17,12 +17,14 @@ import structlog
 
 from core.clock import Clock
 from core.config_schema import RiskSettings
-from core.events import ConnectionChanged, ConnectionState, Event, HaltReason
+from core.events import ConnectionChanged, Event
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder, FlagKind, FlagState
 from core.ib_wrapper.session import IBSession
 from core.locks import read_owner
 from core.records import RecordKind
+from core.vocabulary import ConnectionState, HaltReason
+from risk.aftermath import Aftermath
 from risk.alerts import Alerts, Severity
 from risk.checks.flags import check_flags
 from risk.checks.verdict import CheckStatus, Confirmation, Verdict
@@ -97,6 +99,7 @@ class Watchdog:
         self._log = structlog.get_logger("watchdog")
         self._stopping = False
         self._liquidation: Liquidation | None = None
+        self._aftermath: Aftermath | None = None
         self._halted: str | None = None
         self._flag_seen = FlagState(kind=FlagKind.NONE)
         self._statuses: dict[str, CheckStatus] = {}
@@ -165,8 +168,9 @@ class Watchdog:
     def _take_up(self) -> None:
         """Begin where an earlier incarnation ended: an unfinished kill is finished, a standing flag stays in force."""
         history, flag = self._parts.history, self._parts.flags.present()
-        if history.is_unfinished:
-            self._begin(history.resume(self._clock))
+        unfinished = history.unfinished(self._parts.flags.read_kill(), self._parts.run_id, self._clock)
+        if unfinished is not None:
+            self._begin(unfinished)
         elif flag.kind in {FlagKind.KILL, FlagKind.KILL_NOW}:
             owner = read_owner(self._parts.main_lock)
             is_main_here = owner is not None and owner.is_running() and owner.run_id == self._parts.run_id
@@ -231,6 +235,7 @@ class Watchdog:
         while parts.heartbeats.poll():
             pass
         parts.monitors.read_files()
+        self._look_after_kill()
         if self._is_ready and not self._is_killing:
             self._questions.ask_due()
             self._keep_peak()
@@ -290,6 +295,7 @@ class Watchdog:
 
     def _begin(self, kill: Kill) -> None:
         parts = self._parts
+        self._aftermath = None
         self._liquidation = Liquidation(
             kill,
             session=parts.session,
@@ -303,6 +309,21 @@ class Watchdog:
         )
         self._liquidation.start()
         self._publish()
+
+    def _look_after_kill(self) -> None:
+        """Once a kill has ended: tell of what still came of ours, and undo it unless a human is at work."""
+        liquidation = self._liquidation
+        if liquidation is None or liquidation.report is None:
+            return
+        if self._aftermath is None:
+            report, session = liquidation.report, self._parts.session
+            self._aftermath = Aftermath(session, report.residue, clock=self._clock, post=self._inbox.put)
+        stray = self._aftermath.look()
+        if stray is not None and stray.is_alone:
+            now, reason = self._clock.monotonic_ns(), liquidation.kill.reason
+            self._begin(Kill(kill_id=secrets.token_hex(3), reason=reason, detail=stray.text, detected_ns=now))
+        elif stray is not None:
+            self._parts.alerts.tell(Severity.CRITICAL, stray.text, key="stray")
 
     def _post(self, event: KillEvent) -> None:
         """Bring an event of the kill to the loop, from whatever thread."""
