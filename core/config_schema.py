@@ -136,6 +136,19 @@ class ExecutionSettings(Section):
     reconcile_interval_s: Seconds = 10.0
 
 
+class BacktestSettings(Section):
+    """What a backtest assumes of the account and of the market's answer to orders (see ``docs/backtesting.md``)."""
+
+    cash: Decimal = Field(default=Decimal(1_000_000), gt=0, le=Decimal(1_000_000_000))
+    commission: Literal["tiered", "fixed", "none"] = "tiered"
+    half_spread_bps: Annotated[float, Field(ge=0, le=200)] = 1.0
+    slippage_bps: Annotated[float, Field(ge=0, le=200)] = 1.0
+    impact_bps: Annotated[float, Field(ge=0, le=1000)] = 10.0
+    fill_participation: Annotated[float, Field(gt=0, le=1)] = 0.1
+    fill_at: Literal["open", "close"] = "open"
+    time_in_force: Literal["DAY", "GTC"] = "DAY"
+
+
 class HeartbeatCheck(Section):
     """Main's heartbeat and progress."""
 
@@ -254,6 +267,7 @@ class Settings(Section):
     sizing: SizingSettings = SizingSettings()
     caps: CapSettings = CapSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    backtest: BacktestSettings = BacktestSettings()
     risk: RiskSettings = RiskSettings()
     alerts: AlertSettings = AlertSettings()
     paths: PathSettings = PathSettings()
