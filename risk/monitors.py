@@ -125,6 +125,7 @@ class Monitors:
         self._fills = FillCounter(main_journal)
         self._broker: dict[str, Decimal] | None = None
         self._differs_since: dict[str, int] = {}
+        self._compared_ns = 0
         self._silent_since: int | None = clock.monotonic_ns()
 
     # --- observations ------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class Monitors:
         """Take the broker's positions and compare them with main's book."""
         self._broker = {report.symbol: report.quantity for report in reports}
         book = self.heartbeats.positions()
-        now = self._clock.monotonic_ns()
+        now = self._compared_ns = self._clock.monotonic_ns()
         found = differing(book, self._broker) if book is not None else frozenset()
         self._differs_since = {symbol: self._differs_since.get(symbol, now) for symbol in found}
 
@@ -210,7 +211,7 @@ class Monitors:
         )
         month, fills = self._fills.newest
         book = BookView(
-            now_ns=now,
+            compared_ns=self._compared_ns,
             book=self.heartbeats.positions(),
             broker=self._broker,
             differs_since_ns=self._differs_since,

@@ -17,10 +17,11 @@ _NAME = "book_mismatch"
 class BookView:
     """Positions by symbol as main and as the broker see them; None when unknown or too old to compare.
 
-    ``differs_since_ns`` says for each symbol since when it has differed at every comparison (monotonic).
+    ``differs_since_ns`` says for each symbol since when it has differed at every comparison, ``compared_ns`` when the
+    last one was made (monotonic): a difference does not age while nobody compares (a stopped process, a slow broker).
     """
 
-    now_ns: int
+    compared_ns: int
     book: Mapping[str, Decimal] | None
     broker: Mapping[str, Decimal] | None
     differs_since_ns: Mapping[str, int]
@@ -43,9 +44,9 @@ def check_book_mismatch(view: BookView, settings: BookMismatchCheck) -> Verdict:
     if view.book is None or view.broker is None:
         return Verdict(name=_NAME, status=CheckStatus.WAITING, reason=reason, detail="nothing to compare")
     lasting = {
-        symbol: (view.now_ns - since) / 1e9
+        symbol: (view.compared_ns - since) / 1e9
         for symbol, since in view.differs_since_ns.items()
-        if view.now_ns - since > settings.tolerated_s * 1e9
+        if view.compared_ns - since > settings.tolerated_s * 1e9
     }
     figures = {"differing": len(view.differs_since_ns), "lasting": len(lasting)}
     if not lasting:

@@ -7,16 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from core.events import (
-    BrokerSnapshot,
-    BrokerStatus,
-    Execution,
-    OpenOrderReport,
-    OrderType,
-    PositionReport,
-    Side,
-    Unknown,
-)
+from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
+from core.vocabulary import BrokerStatus, Side, Unknown
 from risk.aftermath import find_stray
 
 
@@ -41,12 +33,11 @@ def order(symbol: str, ref: str, status: BrokerStatus = BrokerStatus.SUBMITTED) 
         order_id=1,
         client_id=1,
         perm_id=1,
-        account="DU1",
         order_ref=ref,
         symbol=symbol,
         side=Side.BUY,
         quantity=Decimal(10),
-        order_type=OrderType.MARKET,
+        order_type="MKT",
         status=status,
     )
 

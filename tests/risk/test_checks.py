@@ -132,10 +132,10 @@ def test_a_book_that_differs_for_a_moment_is_no_mismatch() -> None:
     settings = BookMismatchCheck(tolerated_s=10)
     for since, expected in ((95, OK), (80, BREACH)):
         view = BookView(
-            now_ns=100 * SECOND, book=book, broker=broker, differs_since_ns={"AAPL": since * SECOND}
+            compared_ns=100 * SECOND, book=book, broker=broker, differs_since_ns={"AAPL": since * SECOND}
         )
         assert check_book_mismatch(view, settings).status is expected
-    unknown = BookView(now_ns=100 * SECOND, book=book, broker=None, differs_since_ns={"AAPL": 0})
+    unknown = BookView(compared_ns=100 * SECOND, book=book, broker=None, differs_since_ns={"AAPL": 0})
     assert check_book_mismatch(unknown, settings).status is WAITING
 
 
