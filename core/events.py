@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from core.exec_ids import base_exec_id
 from core.vocabulary import (
     BrokerStatus,
     ConnectionState,
@@ -170,8 +171,13 @@ class Execution:
 
     @property
     def base_exec_id(self) -> str:
-        """The execId without the digits after the last period, which number its corrections."""
-        return self.exec_id.rpartition(".")[0] or self.exec_id
+        """Name that it shares with its corrections."""
+        return base_exec_id(self.exec_id)
+
+    @property
+    def signed_quantity(self) -> Decimal:
+        """By how much it moves the position."""
+        return self.side.sign * self.quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from core.events import Execution
+from core.exec_ids import base_exec_id, correction_number
+from core.payloads import Payload, commission_of, decimal, execution_of, integer, order_of, text
 from core.records import RecordKind
 from core.vocabulary import BrokerStatus, Purpose
-from execution.order_records import Payload, decimal, execution_of, integer, order_of, text
 from execution.order_ref import OrderRef
 from execution.order_state import (
     ZERO,
@@ -24,7 +25,6 @@ from execution.order_state import (
     OrderState,
     amended,
     moved,
-    revision_of,
     with_execution,
     with_report,
 )
@@ -119,11 +119,11 @@ class OrderBook:
             self._put(with_execution(state, execution)[0])
 
     def _commission(self, payload: Payload) -> None:
-        exec_id = text(payload, "exec_id")
-        base, revision = exec_id.rpartition(".")[0] or exec_id, revision_of(exec_id)
+        commission = commission_of(payload)
+        base, revision = base_exec_id(commission.exec_id), correction_number(commission.exec_id)
         known = self._commissions.get(base)
         if known is None or revision >= known[0]:
-            self._commissions[base] = (revision, decimal(payload, "amount"))
+            self._commissions[base] = (revision, commission.amount)
 
     def _move(self, payload: Payload, signal: OrderSignal, detail: str = "") -> None:
         state = self._orders.get(text(payload, "order_ref"))
@@ -182,7 +182,7 @@ class OrderBook:
 
     def commission(self, exec_id: str) -> tuple[int, Decimal] | None:
         """Revision and amount booked for an execution; None when none is."""
-        return self._commissions.get(exec_id.rpartition(".")[0] or exec_id)
+        return self._commissions.get(base_exec_id(exec_id))
 
     @property
     def highest_order_id(self) -> int:

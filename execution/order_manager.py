@@ -20,13 +20,14 @@ from core.events import (
     Order,
     OrderStatusReport,
 )
+from core.exec_ids import correction_number
 from core.ib_wrapper.error_codes import Response, classify
+from core.payloads import commission_payload, fill_payload, intent_payload
 from core.records import RecordKind
 from core.vocabulary import BrokerStatus, Purpose, Unknown
 from execution.broker_port import JournalPort
 from execution.order_book import SETTLED, OrderBook
-from execution.order_records import fill_payload, intent_payload
-from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, revision_of, with_report
+from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, with_report
 
 ORDER_CANCELLED_CODE: Final = 202
 _COMMISSION_NOT_KNOWN: Final = Decimal(-1)
@@ -164,7 +165,9 @@ class OrderManager:
             return FillResult(outcome=outcome, execution=execution, state=None)
         state = self._state(execution.order_ref)
         if outcome is not FillOutcome.DUPLICATE:
-            self._write(RecordKind.FILL, fill_payload(execution, state.order), execution.order_ref)
+            order = state.order
+            payload = fill_payload(execution, strategy=order.strategy, arrival_price=order.arrival_price)
+            self._write(RecordKind.FILL, payload, execution.order_ref)
             state = self._state(execution.order_ref)
         return FillResult(outcome=outcome, execution=execution, state=state)
 
@@ -172,15 +175,10 @@ class OrderManager:
         """Book a commission; False when it says nothing new. It may come before its execution."""
         if commission.amount == _COMMISSION_NOT_KNOWN:  # as IB reports a commission that is still open
             return False
-        payload: dict[str, object] = {
-            "exec_id": commission.exec_id,
-            "amount": str(commission.amount),
-            "currency": commission.currency,
-        }
-        known, revision = self.book.commission(commission.exec_id), revision_of(commission.exec_id)
+        known, revision = self.book.commission(commission.exec_id), correction_number(commission.exec_id)
         if known is not None and (revision < known[0] or (revision, commission.amount) == known):
             return False
-        self._write(RecordKind.COMMISSION, payload, None)
+        self._write(RecordKind.COMMISSION, commission_payload(commission), None)
         return True
 
     def on_error(self, error: BrokerError) -> OrderChange | None:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.events import Execution, Order
+from core.exec_ids import correction_number
 from core.vocabulary import BrokerStatus
 
 ZERO = Decimal(0)
@@ -260,7 +261,7 @@ def _with_figures(state: OrderState, filled: Decimal, remaining: Decimal) -> Ord
 
 def with_execution(state: OrderState, execution: Execution) -> tuple[OrderState, FillOutcome]:
     """Book one execution: once, and in its latest correction."""
-    base, revision = execution.base_exec_id, revision_of(execution.exec_id)
+    base, revision = execution.base_exec_id, correction_number(execution.exec_id)
     known = state.fills.get(base)
     if known is not None and revision <= known.revision:
         return state, FillOutcome.DUPLICATE
@@ -274,12 +275,6 @@ def with_execution(state: OrderState, execution: Execution) -> tuple[OrderState,
     if result.filled >= result.order.quantity:
         result = moved(result, OrderSignal.FILLED)
     return result, FillOutcome.NEW if known is None else FillOutcome.CORRECTION
-
-
-def revision_of(exec_id: str) -> int:
-    """Read the number after the last period of an execId; 0 when there is none."""
-    digits = exec_id.rpartition(".")[2]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
 def amended(state: OrderState, order: Order) -> OrderState:

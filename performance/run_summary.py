@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
+from core.exec_ids import base_exec_id
 from core.records import RecordKind
 from performance.measures import max_drawdown
 
@@ -146,14 +147,24 @@ def summarise(
     )
 
 
-def explain_no_orders(summary: RunSummary) -> str | None:
-    """Why a run placed no order, in one sentence; None when it placed one."""
+def explain_no_orders(summary: RunSummary, enabled: Sequence[str] | None = None) -> str | None:
+    """Why a run placed no order, in one sentence; None when it placed one.
+
+    Parameters
+    ----------
+    summary
+        The run.
+    enabled
+        Names of the enabled strategies; None when that isn't known.
+    """
     if summary.orders:
         return None
+    if enabled is not None and not enabled:
+        return "no strategy is enabled (strategies in the configuration)"
     if not summary.bars_decided:
         return "no bar was decided on: the feed delivered none, or the strategies were still warming up"
     if not summary.signals:
-        return f"in {summary.bars_decided} bars no strategy changed its mind: no signal, so no order"
+        return f"in {summary.bars_decided} bars no strategy changed its mind: no signal, so no order (too few bars to be warm, or parameters that never trigger)"
     denied = Counter(summary.denials) + Counter(summary.decision_reasons)
     if denied:
         reason, count = denied.most_common(1)[0]
@@ -175,12 +186,12 @@ def _fold_orders(payloads: Payloads) -> list[Mapping[str, Any]]:
 
 def _fold_fills(payloads: Payloads) -> dict[str, Mapping[str, Any]]:
     """Find the fills by base id: a correction has the id of what it corrects but for its last part, and replaces it."""
-    return {_base_exec_id(fill["exec_id"]): fill for fill in payloads[RecordKind.FILL]}
+    return {base_exec_id(fill["exec_id"]): fill for fill in payloads[RecordKind.FILL]}
 
 
 def _fold_commissions(payloads: Payloads) -> dict[str, Decimal]:
     return {
-        _base_exec_id(commission["exec_id"]): Decimal(commission["amount"])
+        base_exec_id(commission["exec_id"]): Decimal(commission["amount"])
         for commission in payloads[RecordKind.COMMISSION]
     }
 
@@ -246,10 +257,6 @@ def _fold_kill(watchdog: Iterable[Entry]) -> KillSummary | None:
                 residue=payload["residue"],
             )
     return kill
-
-
-def _base_exec_id(exec_id: str) -> str:
-    return exec_id.rpartition(".")[0] or exec_id
 
 
 def _describe_break(payload: Mapping[str, Any]) -> str:

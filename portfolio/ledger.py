@@ -18,8 +18,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.events import Commission, Execution
+from core.exec_ids import base_exec_id, correction_number
+from core.payloads import commission_of, execution_of
 from core.records import RecordKind
-from core.vocabulary import Side
 
 ZERO = Decimal(0)
 WATCHDOG = "watchdog"
@@ -75,7 +76,7 @@ class Holding:
 
         One that goes through zero closes all that was held and opens the rest at its own price.
         """
-        traded = execution.side.sign * execution.quantity
+        traded = execution.signed_quantity
         closed = ZERO  # signed like the position
         if self.quantity * traded < 0:
             closed = min(abs(self.quantity), abs(traded)).copy_sign(self.quantity)
@@ -138,7 +139,7 @@ class Ledger:
 
     def apply_commission(self, commission: Commission) -> Applied:
         """Book a commission, also one that comes before its execution. A later correction's replaces it."""
-        base = base_of(commission.exec_id)
+        base = base_exec_id(commission.exec_id)
         before = self._commissions.get(base)
         if before is not None and correction_number(commission.exec_id) <= correction_number(before.exec_id):
             return Applied.DUPLICATE
@@ -153,13 +154,7 @@ class Ledger:
         if kind == RecordKind.FILL:
             self.apply(execution_of(payload), str(payload["strategy"]))
         elif kind == RecordKind.COMMISSION:
-            self.apply_commission(
-                Commission(
-                    exec_id=str(payload["exec_id"]),
-                    amount=Decimal(str(payload["amount"])),
-                    currency=str(payload["currency"]),
-                )
-            )
+            self.apply_commission(commission_of(payload))
         elif kind == RecordKind.CASH_ADJUSTED:
             self.adjust_cash(Decimal(str(payload["amount"])))
 
@@ -177,7 +172,7 @@ class Ledger:
             key = (strategy, execution.symbol)
             part = execution if quantity == execution.quantity else replace(execution, quantity=quantity)
             self._holdings[key] = self._holdings.get(key, Holding()).after(part)
-        self._flows -= execution.side.sign * execution.quantity * execution.price
+        self._flows -= execution.signed_quantity * execution.price
 
     def _shares(self, strategy: str, execution: Execution) -> list[tuple[str, Decimal]]:
         """Whose execution it is, in parts: one, but for the watchdog's, which closes holdings in name order."""
@@ -223,7 +218,7 @@ class Ledger:
 
     def booked(self, exec_id: str) -> Execution | None:
         """Return the execution as booked under this execId or one that it corrects; None if there is none."""
-        entry = self._entries.get(base_of(exec_id))
+        entry = self._entries.get(base_exec_id(exec_id))
         return None if entry is None else entry.execution
 
     def executions(self) -> tuple[Execution, ...]:
@@ -232,7 +227,7 @@ class Ledger:
 
     def strategy_of(self, exec_id: str) -> str | None:
         """Strategy to which an execution was booked; None if it is not."""
-        entry = self._entries.get(base_of(exec_id))
+        entry = self._entries.get(base_exec_id(exec_id))
         return None if entry is None else entry.strategy
 
     @property
@@ -301,34 +296,6 @@ class Ledger:
                 for (strategy, symbol), holding in sorted(self._holdings.items())
             },
         }
-
-
-def base_of(exec_id: str) -> str:
-    """ExecId without the digits after its last period, which number the corrections."""
-    return exec_id.rpartition(".")[0] or exec_id
-
-
-def correction_number(exec_id: str) -> int:
-    """Digits after the last period of an execId: 1 for the first report; 0 if there are none."""
-    head, _, last = exec_id.rpartition(".")
-    return int(last) if head and last.isascii() and last.isdigit() else 0
-
-
-def execution_of(payload: Mapping[str, object]) -> Execution:
-    """Read an execution from the payload of a ``fill`` record."""
-    return Execution(
-        exec_id=str(payload["exec_id"]),
-        order_ref=str(payload["order_ref"]),
-        order_id=int(str(payload["order_id"])),
-        perm_id=int(str(payload["perm_id"])),
-        client_id=int(str(payload["client_id"])),
-        account=str(payload["account"]),
-        symbol=str(payload["symbol"]),
-        side=Side(str(payload["side"])),
-        quantity=Decimal(str(payload["quantity"])),
-        price=Decimal(str(payload["price"])),
-        time_ns=int(str(payload["time_ns"])),
-    )
 
 
 def _sign(value: Decimal) -> int:

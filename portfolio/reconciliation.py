@@ -33,8 +33,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
-from core.vocabulary import BrokerStatus, Unknown
-from portfolio.ledger import WATCHDOG, correction_number
+from core.exec_ids import correction_number
+from core.vocabulary import KILL_PREFIX, BrokerStatus, Unknown
+from portfolio.ledger import WATCHDOG
 
 ZERO = Decimal(0)
 CASH = "(cash)"
@@ -43,8 +44,6 @@ _ENDED = frozenset(
     {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
 )
 """States in which an order may still be listed among the open ones, because its end crossed the answer."""
-KILL_PREFIX = "BS-KILL-"
-"""Beginning of the orderRef of every closing order of the watchdog."""
 
 
 class BreakKind(StrEnum):
@@ -138,7 +137,7 @@ class MissingExecution:
         for execution, sign in ((self.replaces, -1), (self.execution, 1)):
             if execution is not None:
                 before = positions.get(execution.symbol, ZERO)
-                positions[execution.symbol] = before + sign * _signed(execution)
+                positions[execution.symbol] = before + sign * execution.signed_quantity
 
     @property
     def filled(self) -> Decimal:
@@ -148,8 +147,8 @@ class MissingExecution:
     @property
     def cash(self) -> Decimal:
         """By how much the cash changes, before commissions."""
-        before = _signed(self.replaces) * self.replaces.price if self.replaces else ZERO
-        return before - _signed(self.execution) * self.execution.price
+        before = self.replaces.signed_quantity * self.replaces.price if self.replaces else ZERO
+        return before - self.execution.signed_quantity * self.execution.price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,7 +402,3 @@ def _cash_break(book: BookView, difference: Decimal) -> Break:
         broker=str(ours + difference),
         detail=f"difference {difference}",
     )
-
-
-def _signed(execution: Execution) -> Decimal:
-    return execution.side.sign * execution.quantity

@@ -31,7 +31,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.events import OpenOrderReport
-from core.vocabulary import BrokerStatus, Side
+from core.vocabulary import KILL_PREFIX, BrokerStatus, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,
@@ -326,7 +326,7 @@ class KillSequence:
                 self._why[symbol] = "an order that can't be cancelled may still close it"
                 continue
             self.closes_sent += 1
-            reference = f"BS-KILL-{self.kill_id}-{symbol}-{self.closes_sent}"
+            reference = f"{KILL_PREFIX}{self.kill_id}-{symbol}-{self.closes_sent}"
             orders.append(ClosingOrder(order_ref=reference, symbol=symbol, side=side, quantity=to_close))
         return orders
 

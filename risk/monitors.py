@@ -20,6 +20,7 @@ from core.events import (
     PositionReport,
     ProfitAndLoss,
 )
+from core.exec_ids import base_exec_id
 from core.journal import read
 from core.records import RecordKind
 from risk.checks.book_mismatch import BookView, check_book_mismatch, differing
@@ -79,8 +80,7 @@ class FillCounter:
         try:
             for record in read(self._journal, self._after, (RecordKind.FILL.value,)):
                 self._after = record.seq
-                exec_id = str(record.payload["exec_id"])
-                self.take(exec_id.rpartition(".")[0] or exec_id, int(record.payload["time_ns"]))
+                self.take(base_exec_id(str(record.payload["exec_id"])), int(record.payload["time_ns"]))
         except (FileNotFoundError, JournalCorrupt):
             return
 

@@ -11,12 +11,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from core.events import Commission, Execution
+from core.events import Execution
+from core.payloads import commission_of, execution_of
 from core.records import RecordKind
 from execution.order_book import OrderBook
 from execution.order_state import OrderPhase as ExecutionPhase
 from execution.order_state import OrderState
-from portfolio.ledger import Applied, Ledger, execution_of
+from portfolio.ledger import Applied, Ledger
 from portfolio.monthly_counter import MonthlyCounter
 from portfolio.reconciliation import BookView, KnownOrder, OrderPhase
 from portfolio.settlement import SettledCash
@@ -77,11 +78,7 @@ class LiveBook:
         self.settled = self.settled.after_fill(execution, trade_date(execution), self._settles_on)
 
     def _commission(self, payload: Payload) -> None:
-        commission = Commission(
-            exec_id=str(payload["exec_id"]),
-            amount=Decimal(str(payload["amount"])),
-            currency=str(payload["currency"]),
-        )
+        commission = commission_of(payload)
         if self.ledger.apply_commission(commission) is Applied.NEW:
             self.settled = self.settled.after_payment(-commission.amount)
 

@@ -8,12 +8,12 @@ import structlog
 
 from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport
 from core.journal import Journal
+from core.payloads import commission_payload, fill_payload
 from core.reasons import Reason
 from core.records import RecordKind
-from core.vocabulary import Purpose, Side
+from core.vocabulary import KILL_PREFIX, Purpose, Side
 from execution.ib_executor import IBExecutor
 from execution.order_manager import ORDER_CANCELLED_CODE, OrderManager, StrayOrder
-from execution.order_records import fill_payload
 from execution.order_state import OrderState
 from execution.plans import Denial, EntryPlan, ExitPlan, Plan, TradingConditions
 from execution.upkeep import OrderUpkeep, UpkeepReport
@@ -21,7 +21,6 @@ from portfolio.ledger import WATCHDOG
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
 from portfolio.live_manager.status import RunStatus
-from portfolio.reconciliation import KILL_PREFIX
 
 OrderMessage = OrderStatusReport | OpenOrderReport | Execution | Commission | BrokerError
 
@@ -209,9 +208,9 @@ class OrderDesk:
             return
         if not result.is_booked:
             return
-        self._book.apply_money(RecordKind.FILL, fill_payload(execution, result.state.order))
-        self._status.fills = self._book.ledger.fills
         order = result.state.order
+        self._book.apply_money(RecordKind.FILL, fill_payload(execution, strategy=order.strategy))
+        self._status.fills = self._book.ledger.fills
         if order.purpose is Purpose.ENTRY and self.on_entry_fill is not None:
             self.on_entry_fill(order.strategy, order.symbol, order.side)
         if result.overfilled:
@@ -230,33 +229,14 @@ class OrderDesk:
     def _book_watchdog(self, execution: Execution) -> None:
         if self._book.ledger.booked(execution.exec_id):
             return
-        payload = {
-            "exec_id": execution.exec_id,
-            "order_ref": execution.order_ref,
-            "order_id": execution.order_id,
-            "perm_id": execution.perm_id,
-            "client_id": execution.client_id,
-            "account": execution.account,
-            "symbol": execution.symbol,
-            "side": str(execution.side),
-            "quantity": str(execution.quantity),
-            "price": str(execution.price),
-            "time_ns": execution.time_ns,
-            "strategy": WATCHDOG,
-            "arrival_price": None,
-        }
+        payload = fill_payload(execution, strategy=WATCHDOG)
         self._journal.append(RecordKind.FILL, payload)
         self._book.apply(RecordKind.FILL, payload)
 
     def on_commission(self, commission: Commission) -> None:
         """Book a commission."""
         if self._manager.on_commission(commission):
-            payload = {
-                "exec_id": commission.exec_id,
-                "amount": str(commission.amount),
-                "currency": commission.currency,
-            }
-            self._book.apply_money(RecordKind.COMMISSION, payload)
+            self._book.apply_money(RecordKind.COMMISSION, commission_payload(commission))
             self._status.commission = self._book.ledger.commissions()
 
     def _on_error(self, error: BrokerError) -> None:

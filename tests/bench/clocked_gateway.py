@@ -16,12 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.vocabulary import KILL_PREFIX
 from paper_gateway import __main__ as command_line
 from paper_gateway.assembly import assemble
 from paper_gateway.server import Connection
 from paper_gateway.types import BrokerageEvent, OrderChanged, OrderTicket, PositionChanged
-
-KILL_PREFIX = "BS-KILL"
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events import Execution
+from core.payloads import execution_of
 from core.records import RecordKind
 from core.vocabulary import Side
-from portfolio.ledger import WATCHDOG, Applied, Ledger, execution_of
+from portfolio.ledger import WATCHDOG, Applied, Ledger
 from tests.portfolio.executions import commission, execution
 
 BUY, SELL = Side.BUY, Side.SELL

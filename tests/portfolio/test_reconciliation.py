@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
-from core.vocabulary import BrokerStatus, Side, Unknown
+from core.vocabulary import KILL_PREFIX, BrokerStatus, Side, Unknown
 from portfolio.ledger import Ledger
 from portfolio.reconciliation import (
     CASH,
-    KILL_PREFIX,
     BookView,
     BreakKind,
     KnownOrder,

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 
 from core.events import OpenOrderReport
-from core.vocabulary import BrokerStatus, Side
+from core.vocabulary import KILL_PREFIX, BrokerStatus, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,
@@ -126,7 +126,7 @@ class World:
     def _fill(self, order: _Working, quantity: Decimal) -> None:
         before = self.positions[order.symbol]
         after = before + order.side.sign * quantity
-        if order.reference.startswith("BS-KILL-"):
+        if order.reference.startswith(KILL_PREFIX):
             assert before * after >= 0, f"{order.reference} turned {order.symbol} from {before} to {after}"
             assert abs(after) < abs(before), (
                 f"{order.reference} let {order.symbol} grow from {before} to {after}"
@@ -144,7 +144,7 @@ class World:
         """Fill some of main's orders, let main send more, now and then."""
         if self.working and self.random.random() < 0.4:
             order = self.random.choice(list(self.working.values()))
-            if not order.reference.startswith("BS-KILL-") and not order.stuck:
+            if not order.reference.startswith(KILL_PREFIX) and not order.stuck:
                 self._fill(order, min(order.remaining, Decimal(self.random.choice((10, 25, 50)))))
         if self.main_may_send and self.random.random() < 0.3:
             symbol, side = self.random.choice(SYMBOLS), self.random.choice(tuple(Side))
@@ -168,7 +168,7 @@ class World:
             self.at(self.now + self.random.randint(0, 20 * MS), partial(self._gone, order))
 
     def _gone(self, order: _Working) -> None:
-        if self.working.pop(order.perm_id, None) and order.reference.startswith("BS-KILL-"):
+        if self.working.pop(order.perm_id, None) and order.reference.startswith(KILL_PREFIX):
             self._status(order, BrokerStatus.CANCELLED)
 
     def _broker_close(self, close: ClosingOrder) -> None:

@@ -1,4 +1,4 @@
-"""Orders and executions as flat journal payloads, and back. Decimals are strings, as they are read back."""
+"""Orders, executions and commissions as flat journal payloads (``core.records``), and back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
 
-from core.events import Execution, Order
+from core.events import Commission, Execution, Order
 from core.vocabulary import OrderType, Purpose, Side, TimeInForce
 
 Payload = Mapping[str, object]
 
 _ORDER_FIELDS = tuple(field.name for field in fields(Order))
 _EXECUTION_FIELDS = tuple(field.name for field in fields(Execution))
+_COMMISSION_FIELDS = tuple(field.name for field in fields(Commission))
 
 
 def intent_payload(order: Order, order_id: int) -> dict[str, object]:
@@ -42,12 +43,14 @@ def order_of(payload: Payload) -> Order:
     )
 
 
-def fill_payload(execution: Execution, order: Order) -> dict[str, object]:
-    """Make the payload of a FILL: every field of the execution, and what our order adds to it."""
+def fill_payload(
+    execution: Execution, *, strategy: str, arrival_price: float | None = None
+) -> dict[str, object]:
+    """Make the payload of a FILL: every field of the execution, whose it is, and the mid when it was decided."""
     return {
         **{name: _plain(getattr(execution, name)) for name in _EXECUTION_FIELDS},
-        "strategy": order.strategy,
-        "arrival_price": order.arrival_price,
+        "strategy": strategy,
+        "arrival_price": arrival_price,
     }
 
 
@@ -65,6 +68,20 @@ def execution_of(payload: Payload) -> Execution:
         quantity=decimal(payload, "quantity"),
         price=decimal(payload, "price"),
         time_ns=integer(payload, "time_ns"),
+    )
+
+
+def commission_payload(commission: Commission) -> dict[str, object]:
+    """Make the payload of a COMMISSION."""
+    return {name: _plain(getattr(commission, name)) for name in _COMMISSION_FIELDS}
+
+
+def commission_of(payload: Payload) -> Commission:
+    """Read the commission of a COMMISSION payload."""
+    return Commission(
+        exec_id=text(payload, "exec_id"),
+        amount=decimal(payload, "amount"),
+        currency=text(payload, "currency"),
     )
 
 
