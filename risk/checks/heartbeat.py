@@ -9,6 +9,9 @@ from core.vocabulary import HaltReason
 from risk.checks.verdict import CheckStatus, Verdict
 
 _NAME = "heartbeat"
+# The watchdog looks about every 0.06 s. Silence is a breach at the last look before the limit, not at the first one after
+# it: the decision has to fall within the limit.
+_LOOK_AHEAD_S = 0.07
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class HeartbeatView:
 
 
 def check_heartbeat(view: HeartbeatView, settings: HeartbeatCheck) -> Verdict:
-    """Breach when an armed main has been silent for longer than ``timeout_s``.
+    """Breach, decided within ``timeout_s`` of the last heartbeat, when an armed main is silent for that long.
 
     While it starts up, ``startup_grace_s`` applies instead, unless its process is gone.
     """
@@ -54,7 +57,7 @@ def check_heartbeat(view: HeartbeatView, settings: HeartbeatCheck) -> Verdict:
     patient = view.starting and view.process_lives is not False
     limit_s = max(settings.startup_grace_s, settings.timeout_s) if patient else settings.timeout_s
     figures = {"age_s": round(view.age_s, 3), "limit_s": limit_s}
-    if view.age_s <= limit_s:
+    if view.age_s < max(limit_s - _LOOK_AHEAD_S, limit_s / 2):
         return Verdict(name=_NAME, status=CheckStatus.OK, reason=HaltReason.HEARTBEAT, figures=figures)
     gone = " and its process is gone" if view.process_lives is False else ""
     detail = f"no heartbeat of main for {view.age_s:.2f} s{gone}"

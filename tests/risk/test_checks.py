@@ -46,6 +46,7 @@ OK, BREACH, WAITING, UNKNOWN = (
     [
         (HeartbeatView(armed=False, age_s=99), WAITING),
         (HeartbeatView(armed=True, age_s=2.9), OK),
+        (HeartbeatView(armed=True, age_s=2.94), BREACH),  # the next look would be after the limit
         (HeartbeatView(armed=True, age_s=3.1), BREACH),
         (HeartbeatView(armed=True, age_s=99, stopped=True), WAITING),
         (HeartbeatView(armed=True, age_s=30, starting=True, process_lives=True), OK),
