@@ -118,8 +118,7 @@ def _kill_once(stage: Stage, case: str, working: int, *, by_flag: bool) -> KillR
     wait_for(lambda: "flat" in (stage.watchdog().get("kill") or {}), "the end of the kill", every_s=0.05)
     result = _figures(stage, case, after, zero)
     watchdog.terminate()
-    if main.is_alive():
-        main.terminate()
+    main.kill()  # halted already: its graceful end would only take time
     watchdog.wait()
     main.join()
     stage.rearm()
