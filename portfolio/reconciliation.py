@@ -26,153 +26,31 @@ R8. Cash is compared only when both sides are known and no order has moved since
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
-from enum import StrEnum
 from types import MappingProxyType
 
 from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
 from core.exec_ids import correction_number
 from core.vocabulary import KILL_PREFIX, BrokerStatus, Unknown
+from portfolio.breaks import (
+    ZERO,
+    BookView,
+    Break,
+    BreakKind,
+    KnownOrder,
+    MissingExecution,
+    OrderProgress,
+    ReconcileResult,
+)
 from portfolio.ledger import WATCHDOG
 
-ZERO = Decimal(0)
 CASH = "(cash)"
 """Key of a deferred difference in cash."""
 _ENDED = frozenset(
     {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
 )
 """States in which an order may still be listed among the open ones, because its end crossed the answer."""
-
-
-class BreakKind(StrEnum):
-    """In what our book and the broker's differ; the value is journaled."""
-
-    POSITION = "position"
-    FOREIGN_EXECUTION = "foreign_execution"
-    FOREIGN_ORDER = "foreign_order"
-    LOST_ORDER = "lost_order"
-    UNSENT_INTENT = "unsent_intent"
-    REVIVED_ORDER = "revived_order"
-    CASH = "cash"
-    ACCOUNT = "account"
-
-    @property
-    def locks_symbol(self) -> bool:
-        """Whether nothing more may be opened in the symbol until a person or a later agreement clears it."""
-        return self in {BreakKind.POSITION, BreakKind.FOREIGN_EXECUTION, BreakKind.FOREIGN_ORDER}
-
-
-class OrderPhase(StrEnum):
-    """How far an order of ours has got, as far as we know."""
-
-    INTENDED = "intended"
-    """Journaled; we can't tell whether it was sent."""
-    WORKING = "working"
-    """Sent and not finished."""
-    FINISHED = "finished"
-    """Filled, cancelled or rejected."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownOrder:
-    """One order of ours. ``touched_monotonic_ns``: this process's newest record of it, None if it has written none."""
-
-    order_ref: str
-    strategy: str
-    symbol: str
-    quantity: Decimal
-    filled: Decimal
-    phase: OrderPhase
-    touched_monotonic_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookView:
-    """What we believe.
-
-    Parameters
-    ----------
-    account
-        The account that we trade.
-    positions
-        Net quantity by symbol (`Ledger.net_positions`).
-    cash
-        Cash by our ledger, or None if it is not to be compared.
-    orders
-        Every order of ours by order_ref, finished ones included.
-    booked
-        The execution as booked under an execId or an earlier one that it corrects, else None (`Ledger.booked`).
-    """
-
-    account: str
-    positions: Mapping[str, Decimal]
-    cash: Decimal | None
-    orders: Mapping[str, KnownOrder]
-    booked: Callable[[str], Execution | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Break:
-    """One difference. ``book`` and ``broker`` are the two sides as text for the journal."""
-
-    kind: BreakKind
-    symbol: str | None
-    book: str
-    broker: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissingExecution:
-    """An execution to apply to the book of ``strategy``; ``replaces`` is the one that it corrects."""
-
-    execution: Execution
-    strategy: str
-    replaces: Execution | None
-
-    def move(self, positions: dict[str, Decimal]) -> None:
-        """Change ``positions`` (by symbol) as the ledger's will when this is applied."""
-        for execution, sign in ((self.replaces, -1), (self.execution, 1)):
-            if execution is not None:
-                before = positions.get(execution.symbol, ZERO)
-                positions[execution.symbol] = before + sign * execution.signed_quantity
-
-    @property
-    def filled(self) -> Decimal:
-        """By how much the filled quantity of its order changes."""
-        return self.execution.quantity - (self.replaces.quantity if self.replaces else ZERO)
-
-    @property
-    def cash(self) -> Decimal:
-        """By how much the cash changes, before commissions."""
-        before = self.replaces.signed_quantity * self.replaces.price if self.replaces else ZERO
-        return before - self.execution.signed_quantity * self.execution.price
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileResult:
-    """What a reconciliation found.
-
-    ``unknown`` names the parts without an answer; while it is not empty the book is not proven. ``deferred`` holds the
-    differences (broker less book) by symbol that may pass by themselves: ask again soon, and hand them in.
-    """
-
-    breaks: tuple[Break, ...]
-    missing_executions: tuple[MissingExecution, ...]
-    unknown: tuple[str, ...]
-    deferred: Mapping[str, Decimal]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every part was known and nothing differed (missing executions explain themselves)."""
-        return not (self.breaks or self.unknown or self.deferred)
-
-    @property
-    def locked_symbols(self) -> frozenset[str]:
-        """Symbols in which nothing may be opened."""
-        return frozenset(b.symbol for b in self.breaks if b.kind.locks_symbol and b.symbol is not None)
 
 
 def reconcile(
@@ -310,7 +188,7 @@ def _compare_open_order(
     detail = f"orderRef {report.order_ref!r}, permId {report.perm_id}"
     if order is None or order.symbol != report.symbol:
         kind, known = BreakKind.FOREIGN_ORDER, "no such order"
-    elif order.phase is OrderPhase.FINISHED:
+    elif order.phase is OrderProgress.FINISHED:
         kind, known = BreakKind.REVIVED_ORDER, str(order.phase)
     else:
         return []
@@ -319,11 +197,11 @@ def _compare_open_order(
 
 def _compare_absent_order(order: KnownOrder, newly_filled: Decimal, snapshot: BrokerSnapshot) -> list[Break]:
     """R5, R6 for one order of ours that the broker doesn't show as open."""
-    if order.phase is OrderPhase.FINISHED or order.filled + newly_filled >= order.quantity:
+    if order.phase is OrderProgress.FINISHED or order.filled + newly_filled >= order.quantity:
         return []
     if _has_moved(order, snapshot):
         return []
-    lost = order.phase is OrderPhase.WORKING or order.filled + newly_filled > ZERO
+    lost = order.phase is OrderProgress.WORKING or order.filled + newly_filled > ZERO
     return [
         Break(
             kind=BreakKind.LOST_ORDER if lost else BreakKind.UNSENT_INTENT,
@@ -352,7 +230,7 @@ def _compare_positions(
     in_flight = {
         order.symbol
         for order in book.orders.values()
-        if order.phase is not OrderPhase.FINISHED or _has_moved(order, snapshot)
+        if order.phase is not OrderProgress.FINISHED or _has_moved(order, snapshot)
     }
     for symbol in sorted(ours.keys() | theirs.keys()):
         own, broker = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)

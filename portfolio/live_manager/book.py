@@ -15,11 +15,10 @@ from core.events import Execution
 from core.payloads import commission_of, execution_of
 from core.records import RecordKind
 from execution.order_book import OrderBook
-from execution.order_state import OrderPhase as ExecutionPhase
-from execution.order_state import OrderState
+from execution.order_state import OrderPhase, OrderState
+from portfolio.breaks import BookView, KnownOrder, OrderProgress
 from portfolio.ledger import Applied, Ledger
 from portfolio.monthly_counter import MonthlyCounter
-from portfolio.reconciliation import BookView, KnownOrder, OrderPhase
 from portfolio.settlement import SettledCash
 
 Payload = Mapping[str, object]
@@ -127,11 +126,11 @@ class LiveBook:
 
 def known_order(state: OrderState, sent_ns: int | None) -> KnownOrder:
     """Show an order of ours as reconciliation sees it."""
-    phase = OrderPhase.FINISHED
-    if state.phase is ExecutionPhase.INTENDED:
-        phase = OrderPhase.INTENDED
+    phase = OrderProgress.FINISHED
+    if state.phase is OrderPhase.INTENDED:
+        phase = OrderProgress.INTENDED
     elif state.is_live:
-        phase = OrderPhase.WORKING
+        phase = OrderProgress.WORKING
     return KnownOrder(
         order_ref=state.order_ref,
         strategy=state.order.strategy,

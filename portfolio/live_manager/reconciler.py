@@ -16,8 +16,9 @@ from core.events import BrokerSnapshot, Execution
 from core.journal import Journal
 from core.records import RecordKind
 from execution.order_manager import OrderManager, Resolution
+from portfolio.breaks import Break, BreakKind, ReconcileResult
 from portfolio.live_manager.book import LiveBook
-from portfolio.reconciliation import Break, BreakKind, ReconcileResult, reconcile
+from portfolio.reconciliation import reconcile
 
 _RETRY_S = 0.5
 

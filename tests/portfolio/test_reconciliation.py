@@ -12,23 +12,16 @@ from hypothesis import strategies as st
 
 from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
 from core.vocabulary import KILL_PREFIX, BrokerStatus, Side, Unknown
+from portfolio.breaks import BookView, BreakKind, KnownOrder, OrderProgress, ReconcileResult
 from portfolio.ledger import Ledger
-from portfolio.reconciliation import (
-    CASH,
-    BookView,
-    BreakKind,
-    KnownOrder,
-    OrderPhase,
-    ReconcileResult,
-    reconcile,
-)
+from portfolio.reconciliation import CASH, reconcile
 from tests.portfolio.executions import ACCOUNT, execution
 
 REF = "BS-0000-000001-E"
 D = Decimal
 
 
-def order(ref: str = REF, phase: OrderPhase = OrderPhase.WORKING, **changes: Any) -> KnownOrder:
+def order(ref: str = REF, phase: OrderProgress = OrderProgress.WORKING, **changes: Any) -> KnownOrder:
     values: dict[str, Any] = {
         "order_ref": ref,
         "strategy": "momentum",
@@ -92,7 +85,7 @@ def filled_ledger(quantity: int = 100) -> Ledger:
     return ledger
 
 
-DONE = order(phase=OrderPhase.FINISHED, filled=D(100))
+DONE = order(phase=OrderProgress.FINISHED, filled=D(100))
 
 
 def test_two_books_that_agree_have_no_break():
@@ -232,12 +225,12 @@ def test_r5_an_order_sent_after_the_question_cannot_be_in_the_answer(sent, lost)
 
 
 def test_r6_an_intent_the_broker_knows_nothing_of_is_reported_as_unsent():
-    result = reconcile(book(None, order(phase=OrderPhase.INTENDED)), snapshot())
+    result = reconcile(book(None, order(phase=OrderProgress.INTENDED)), snapshot())
     assert kinds(result) == [BreakKind.UNSENT_INTENT]
 
 
 def test_r6_an_intent_the_broker_has_is_simply_working():
-    view = book(None, order(phase=OrderPhase.INTENDED))
+    view = book(None, order(phase=OrderProgress.INTENDED))
     assert reconcile(view, snapshot(open_orders=(shows(),))).agrees
 
 
@@ -308,7 +301,7 @@ snapshots = st.builds(
     values=or_unknown(st.just({"TotalCashValue": D(0)})),
 )
 orders = st.lists(
-    st.builds(order, refs, st.sampled_from(OrderPhase), symbol=symbols, filled=st.integers(0, 100).map(D)),
+    st.builds(order, refs, st.sampled_from(OrderProgress), symbol=symbols, filled=st.integers(0, 100).map(D)),
     max_size=2,
 )
 booked = st.lists(executions, max_size=4)
