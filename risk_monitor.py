@@ -17,7 +17,7 @@ import structlog
 
 from core.clock import SystemClock
 from core.config_loader import Folders, LoadedSettings, load_settings
-from core.csv_log import CsvLog, OrderSubmissionTail
+from core.csv_log import OrderSubmissionTail
 from core.errors import AlreadyRunning, ConfigError, IncompatibleIbapi, StopTrading
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder
@@ -31,19 +31,19 @@ from core.ipc import (
     Signer,
     Verifier,
 )
-from core.journal import read
+from core.journal import Record
 from core.locks import InstanceLock, is_locked
 from core.logging import log_uncaught_errors, setup
 from core.records import RecordKind
 from risk.alerts import AlertHelper, Alerts, Severity
 from risk.fence import Fence
 from risk.heartbeat_watch import HeartbeatWatch
-from risk.kill_history import KINDS, KillHistory
+from risk.kill_history import KillHistory
 from risk.monitors import Monitors
 from risk.peak import peaks_of
 from risk.rearm import open_journal, rearm
 from risk.recorder import Recorder
-from risk.status import RISK_LOG_HEADER, StatusPublisher
+from risk.status import StatusPublisher
 from risk.watchdog import REARM_HINT, Item, Parts, Watchdog
 
 CLOCK = SystemClock()
@@ -133,20 +133,38 @@ def _watch(loaded: LoadedSettings, *, refuse_if_killed: bool) -> int:
         folders.control / "risk_monitor.lock", run_id=identity.run_id, boot_id=identity.boot_id
     )
     with lock:
-        setup("risk_monitor", loaded.settings.logging, folders.logs, run_id=identity.run_id)
-        log_uncaught_errors()
+        _set_up_logging(loaded, identity)
         path = folders.control / "watchdog.db"
-        journal, problem = open_journal(path, run_id=identity.run_id, boot_id=identity.boot_id, clock=CLOCK)
+        journal, records, problem = open_journal(
+            path, run_id=identity.run_id, boot_id=identity.boot_id, clock=CLOCK
+        )
         recorder = Recorder(journal)
         helper = AlertHelper.from_settings(loaded.settings.alerts, os.environ)
         alerts = Alerts(recorder, CLOCK, helper)
         if problem:
             alerts.tell(Severity.CRITICAL, problem)
         try:
-            return _run(loaded, identity=identity, key=key, recorder=recorder, alerts=alerts, flags=flags)
+            return _run(
+                loaded,
+                identity=identity,
+                key=key,
+                recorder=recorder,
+                records=records,
+                alerts=alerts,
+                flags=flags,
+            )
         finally:
             alerts.close()
             recorder.close()
+
+
+def _set_up_logging(loaded: LoadedSettings, identity: Identity) -> None:
+    """Log to file and terminal; a file that can't be opened must not keep the watchdog from its work."""
+    try:
+        setup("risk_monitor", loaded.settings.logging, loaded.folders.logs, run_id=identity.run_id)
+    except OSError as error:
+        print(f"there is no log file, the terminal has to do: {error}", file=sys.stderr)
+    log_uncaught_errors()
 
 
 def _run(
@@ -155,12 +173,12 @@ def _run(
     identity: Identity,
     key: bytes,
     recorder: Recorder,
+    records: Sequence[Record],
     alerts: Alerts,
     flags: FlagFolder,
 ) -> int:
     settings, folders = loaded.settings, loaded.folders
     endpoints = Endpoints.for_state(folders.control)
-    records = list(read(folders.control / "watchdog.db", 0, KINDS))
     history = KillHistory.of(records)
     inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
     session = IBSession(
@@ -191,7 +209,6 @@ def _run(
             )
         ) as commands,
         closing(OrderSubmissionTail(folders.logs / "order_submissions.csv")) as submissions,
-        closing(CsvLog(folders.logs / "risk_log.csv", RISK_LOG_HEADER)) as risk_log,
     ):
         heartbeats = HeartbeatWatch(
             listener, file=folders.logs / "main_heartbeat.json", run_id=identity.run_id, clock=CLOCK
@@ -226,7 +243,7 @@ def _run(
                 status=StatusPublisher(
                     publisher,
                     file=folders.logs / "risk_monitor_heartbeat.json",
-                    log=risk_log,
+                    log=folders.logs / "risk_log.csv",
                     identity=identity,
                     clock=CLOCK,
                 ),

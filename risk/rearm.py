@@ -7,10 +7,10 @@ import secrets
 from pathlib import Path
 
 from core.clock import Clock
-from core.errors import AlreadyRunning, JournalCorrupt
+from core.errors import AlreadyRunning, JournalCorrupt, StopTrading
 from core.flags import FlagFolder
 from core.identity import new_run_id
-from core.journal import Journal, read, set_aside
+from core.journal import Journal, Record, read, set_aside
 from core.locks import InstanceLock, is_locked
 from core.records import RecordKind
 from core.vocabulary import HaltReason
@@ -79,20 +79,34 @@ def rearm(
     return "\n".join(done)
 
 
-def open_journal(path: Path, *, run_id: str, boot_id: str, clock: Clock) -> tuple[Journal, str]:
+def open_journal(
+    path: Path, *, run_id: str, boot_id: str, clock: Clock
+) -> tuple[Journal | None, tuple[Record, ...], str]:
     """Open the watchdog's journal; a damaged one is set aside and a new one begun, because the kill path must work.
 
     Returns
     -------
-    tuple of Journal and str
-        The journal, and what went wrong (empty when nothing did).
+    tuple of Journal, records and str
+        The journal (None when there can be none: then main gets no lease, but a kill is carried out), what it tells of
+        kills and peaks, and what went wrong (empty when nothing did).
     """
-    try:
-        return Journal(path, process="risk_monitor", run_id=run_id, boot_id=boot_id, clock=clock), ""
-    except JournalCorrupt as error:
-        kept = set_aside(path, f"{clock.now_ns()}")
+
+    def opened() -> tuple[Journal, tuple[Record, ...]]:
         journal = Journal(path, process="risk_monitor", run_id=run_id, boot_id=boot_id, clock=clock)
-        return journal, f"{error}; it was set aside as {kept.name}"
+        return journal, tuple(read(path, 0, KINDS))
+
+    problem = ""
+    try:
+        return *opened(), problem
+    except JournalCorrupt as error:
+        problem = str(error)
+    except StopTrading as error:
+        return None, (), str(error)
+    try:
+        kept = set_aside(path, f"{clock.now_ns()}")
+        return *opened(), f"{problem}; it was set aside as {kept.name}"
+    except (StopTrading, OSError) as error:
+        return None, (), f"{problem}; no new journal could be begun: {error}"
 
 
 def _history(path: Path) -> KillHistory:

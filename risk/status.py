@@ -29,7 +29,7 @@ class StatusPublisher:
     file
         ``logs/risk_monitor_heartbeat.json``, replaced each time.
     log
-        ``logs/risk_log.csv``, with the columns ``RISK_LOG_HEADER``.
+        ``logs/risk_log.csv``, with the columns ``RISK_LOG_HEADER``; opened with the first row.
     """
 
     def __init__(
@@ -37,11 +37,12 @@ class StatusPublisher:
         publisher: HeartbeatPublisher,
         *,
         file: Path,
-        log: CsvLog,
+        log: Path,
         identity: Identity,
         clock: Clock,
     ) -> None:
-        self._publisher, self._file, self._rows = publisher, file, log
+        self._publisher, self._file, self._rows_file = publisher, file, log
+        self._rows: CsvLog | None = None
         self._identity, self._clock = identity, clock
         self._pid = os.getpid()
         self._ticks = process_start_ticks(self._pid)
@@ -80,6 +81,8 @@ class StatusPublisher:
             figures,
         )
         try:
+            if self._rows is None:
+                self._rows = CsvLog(self._rows_file, RISK_LOG_HEADER)
             self._rows.append(row)
         except OSError as error:
             self._log.error("risk_log_failed", error=str(error))
