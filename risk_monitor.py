@@ -228,6 +228,7 @@ def _run(
                     run_id=identity.run_id,
                     timeout_s=settings.risk.fence_timeout_s,
                     clock=CLOCK,
+                    heard=lambda: heartbeats.process,
                 ),
                 monitors=Monitors(
                     settings.risk,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,16 +46,26 @@ class Fence:
         Only a main of this run is signalled.
     timeout_s
         How long main may take to answer HALT.
+    heard
+        The process that main's heartbeats name: known even when the lock file is gone or unreadable.
     """
 
     def __init__(
-        self, commands: CommandClient, *, lock_path: Path, run_id: str, timeout_s: float, clock: Clock
+        self,
+        commands: CommandClient,
+        *,
+        lock_path: Path,
+        run_id: str,
+        timeout_s: float,
+        clock: Clock,
+        heard: Callable[[], LockOwner | None] = lambda: None,
     ) -> None:
         self._commands = commands
         self._lock_path = lock_path
         self._run_id = run_id
         self._timeout_ns = round(timeout_s * 1e9)
         self._clock = clock
+        self._heard = heard
         self._deadline_ns: int | None = None
         self._pidfd: int | None = None
         self._pid = 0
@@ -100,7 +111,7 @@ class Fence:
         if reply is not None and reply.is_order_lane_closed:
             return FenceResult(outcome=FenceOutcome.ACKNOWLEDGED, detail=f"boot {reply.boot_id}")
         now = self._clock.monotonic_ns()
-        owner = read_owner(self._lock_path)
+        owner = self._owner()
         if owner is None or not owner.is_running():
             if is_locked(self._lock_path):
                 detail = f"{self._lock_path} is held, but does not say by whom"
@@ -110,6 +121,13 @@ class Fence:
         if now < deadline:
             return None
         return self._end_process(owner, now)
+
+    def _owner(self) -> LockOwner | None:
+        """Main's process: the one in the lock file, or while that names no living one, the one that was heard."""
+        named = read_owner(self._lock_path)
+        if named is not None and named.is_running():
+            return named
+        return self._heard() or named
 
     def _end_process(self, owner: LockOwner, now_ns: int) -> FenceResult | None:
         if owner.run_id != self._run_id:

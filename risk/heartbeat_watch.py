@@ -15,7 +15,7 @@ from typing import Any
 
 from core.clock import Clock
 from core.ipc import HeartbeatListener
-from core.locks import process_start_ticks
+from core.locks import LockOwner, machine_boot_id
 from risk.checks.heartbeat import HeartbeatView
 
 _FILE_INTERVAL_NS = 250_000_000
@@ -62,6 +62,21 @@ class HeartbeatWatch:
     def phase(self) -> str:
         """Main's phase as it last said; empty when it was never heard."""
         return str(self.body.get("phase", ""))
+
+    @property
+    def halt_reason(self) -> str:
+        """Why main has halted by itself, as it last said; empty when it has not."""
+        return str(self.body.get("halt_reason") or "")
+
+    @property
+    def process(self) -> LockOwner | None:
+        """Main's process by its heartbeats; None when it was never heard or does not say."""
+        pid, ticks = self.body.get("pid"), self.body.get("start_ticks")
+        if type(pid) is not int or pid <= 0 or type(ticks) is not int:
+            return None
+        return LockOwner(
+            pid=pid, run_id=self._run_id, boot_id="", start_ticks=ticks, machine_boot_id=machine_boot_id()
+        )
 
     def view(self) -> HeartbeatView:
         """Return what the checks see."""
@@ -110,10 +125,8 @@ class HeartbeatWatch:
         return True
 
     def _process_lives(self) -> bool | None:
-        pid, ticks = self.body.get("pid"), self.body.get("start_ticks")
-        if type(pid) is not int or type(ticks) is not int:
-            return None
-        return process_start_ticks(pid) == ticks
+        process = self.process
+        return None if process is None else process.is_running()
 
 
 def _whole(value: object) -> int:

@@ -16,6 +16,9 @@ from core.records import RecordKind
 from core.vocabulary import HaltReason
 from risk.kill_history import KINDS, KillHistory
 
+_BUSY_TIMEOUT_S = 0.02
+"""A foreign program that keeps the journal locked must not hold up a kill at each of its records."""
+
 
 def rearm(
     reason: str, *, flags: FlagFolder, journal_path: Path, locks: tuple[Path, Path], clock: Clock
@@ -92,7 +95,14 @@ def open_journal(
     """
 
     def opened() -> tuple[Journal, tuple[Record, ...]]:
-        journal = Journal(path, process="risk_monitor", run_id=run_id, boot_id=boot_id, clock=clock)
+        journal = Journal(
+            path,
+            process="risk_monitor",
+            run_id=run_id,
+            boot_id=boot_id,
+            clock=clock,
+            busy_timeout_s=_BUSY_TIMEOUT_S,
+        )
         return journal, tuple(read(path, 0, KINDS))
 
     problem = ""

@@ -342,6 +342,8 @@ class Watchdog:
             what = "flat" if report.flat else "NOT flat, see the residue"
             text = f"halted after a kill ({report.reason.value}), account {what}; {REARM_HINT}"
             self._parts.alerts.tell(Severity.CRITICAL, text, key="halted")
+        elif self._liquidation is None and (reason := self._parts.heartbeats.halt_reason):
+            self._parts.alerts.tell(Severity.CRITICAL, f"main has halted: {reason}", key="main_halted")
 
     # --- telling -----------------------------------------------------------------------------------------
 

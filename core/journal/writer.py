@@ -52,6 +52,8 @@ class Journal:
         Written with every record: which run, and which incarnation of the process.
     clock
         Stamps the records.
+    busy_timeout_s
+        How long a write waits for a foreign program that keeps the file locked.
 
     Raises
     ------
@@ -66,7 +68,16 @@ class Journal:
     nothing of it is stored, and the next append tries again.
     """
 
-    def __init__(self, path: Path, *, process: str, run_id: str, boot_id: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        process: str,
+        run_id: str,
+        boot_id: str,
+        clock: Clock,
+        busy_timeout_s: float = 5.0,
+    ) -> None:
         self.path = path
         self._origin = (process, run_id, boot_id)
         self._clock = clock
@@ -74,7 +85,7 @@ class Journal:
         self._in_batch = False
         self._head_file: int | None = None
         try:
-            self._connection = _open(path)
+            self._connection = _open(path, busy_timeout_s)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise StopTrading(f"the journal {path} can't be opened: {error}") from error
@@ -230,13 +241,13 @@ class Journal:
             return
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     is_new = not path.exists()
     if is_new:  # SQLite itself would make it readable for everybody
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     # The journal checks its owner by itself: the thread may be handed over, which SQLite's own check forbids.
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
     try:
         is_ours = _is_ours(connection)
         connection.execute("PRAGMA journal_mode = WAL")
