@@ -113,9 +113,10 @@ def _project_imports(body: bytes, root: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
-            path = root.joinpath(*name.split(".")).with_suffix(".py")
-            if path.is_file():
-                yield path
+            path = root.joinpath(*name.split("."))
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if file.is_file():
+                    yield file
 
 
 _folders: dict[Path | None, Path | None] = {}

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.indicators import (
@@ -23,6 +23,7 @@ from core.indicators import (
     sma_step,
 )
 
+patient = settings(deadline=None)  # the first example of a run waits for the compiler
 prices = st.floats(min_value=0.01, max_value=10_000.0)
 price_lists = st.lists(prices, min_size=1, max_size=80)
 windows = st.integers(min_value=2, max_value=20)
@@ -52,6 +53,7 @@ def atr_of(bars: list[tuple[float, float, float]], window: int) -> list[float]:
     return out
 
 
+@patient
 @given(price_lists, windows)
 def test_sma_is_the_mean_of_the_last_values(values, window):
     for index, average in enumerate(sma_of(values, window)):
@@ -62,6 +64,7 @@ def test_sma_is_the_mean_of_the_last_values(values, window):
             assert average == pytest.approx(float(exact), abs=1e-9)
 
 
+@patient
 @given(price_lists, price_lists, windows)
 def test_sma_does_not_depend_on_where_the_history_began(before, values, window):
     with_history = sma_of(before + values, window)[len(before) :]
@@ -102,6 +105,7 @@ def textbook_rsi(closes: list[float], window: int) -> float:
     return 100.0 if loss == 0 else 100.0 - 100.0 / (1.0 + gain / loss)
 
 
+@patient
 @given(st.lists(st.integers(100, 100_000).map(lambda cents: cents / 100), min_size=4, max_size=80), windows)
 def test_rsi_equals_the_textbook(closes, window):
     values = rsi_of(closes, window)
@@ -122,6 +126,7 @@ def test_rsi_at_its_extremes(closes, expected):
     assert rsi_of([float(c) for c in closes], 3)[-1] == expected
 
 
+@patient
 @given(price_lists, windows, st.integers(0, 80))
 def test_rsi_is_not_poisoned_by_a_nan(closes, window, place):
     place = min(place, len(closes))
@@ -139,6 +144,7 @@ def test_atr_worked_by_hand():
     assert values[1:] == [2.0, 2.0 + (4.5 - 2.0) / 2]
 
 
+@patient
 @given(st.lists(st.tuples(prices, prices, st.floats(0, 1)), min_size=1, max_size=60), windows)
 def test_atr_lies_between_the_smallest_and_the_largest_true_range(raw, window):
     bars = [(max(a, b), min(a, b), min(a, b) + c * abs(a - b)) for a, b, c in raw]

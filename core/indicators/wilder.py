@@ -1,87 +1,11 @@
-"""Incremental indicators as kernels: one call a bar, state in, (state, value) out.
-
-Rules that hold for each of them:
-
-- The value is NaN until the window is full.
-- A bar that is not finite is passed over: state and value stay as they were. (One NaN would otherwise stay
-  in a recursive average for ever; TA-Lib's RSI reads 0.0 after it, which looks oversold.)
-- A moving average depends on the bars in its window only, bit for bit, whatever came before. Wilder's
-  recursions forget their beginning by a factor of (1 - 1/window) a bar.
-"""
+"""Wilder's indicators: relative strength index and average true range."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from core.kernel import kernel
-
-FIXED_POINT = 2.0**30
-"""Steps a unit in which averages are summed: 9.3e-10."""
-
-LARGEST = 2.0**22
-"""Values of this size (4,194,304) and above seen as not finite in `sma_step`."""
-
-MAX_WINDOW = 1024
-"""Longest window of `sma_step`: 2**22 * 2**30 * 1024 just fits into an int64."""
-
-INTEGER_SCALE = 1.0
-"""``scale`` of `sma_step` for whole numbers such as volumes, which then may reach 2**52."""
-
-
-class SmaState(NamedTuple):
-    """State of a simple moving average. ``ring`` belongs to the state and is written in place."""
-
-    ring: npt.NDArray[np.int64]
-    seen: int
-    total: int
-
-
-def new_sma(window: int) -> SmaState:
-    """Empty state of a moving average over ``window`` values (1 to `MAX_WINDOW`)."""
-    if not 1 <= window <= MAX_WINDOW:
-        raise ValueError(f"a moving average needs a window of 1 to {MAX_WINDOW}, not {window}")
-    return SmaState(ring=np.zeros(window, dtype=np.int64), seen=0, total=0)
-
-
-@kernel
-def sma_step(state: SmaState, value: float, scale: float) -> tuple[SmaState, float]:
-    """Average the last ``window`` values.
-
-    The window is summed in fixed point (int64), which is exact: no drift, and the result does not depend on
-    where the history began. The average differs from that of the floats by at most ``0.5 / scale``.
-
-    Parameters
-    ----------
-    state
-        From `new_sma`; its ring is written in place.
-    value
-        The newest value. One that is not finite, or is `LARGEST` or more in steps of 2**30, is passed over.
-    scale
-        Steps a unit: `FIXED_POINT` for prices, `INTEGER_SCALE` for volumes.
-
-    Returns
-    -------
-    state, average
-        The average is NaN until ``window`` values have come.
-    """
-    ring, seen, total = state
-    window = ring.size
-    if abs(value) * scale < LARGEST * FIXED_POINT:  # False for NaN
-        steps = math.floor(value * scale + 0.5)
-        place = seen % window
-        if seen >= window:
-            total -= ring[place]
-        ring[place] = steps
-        total += steps
-        seen += 1
-    average = math.nan
-    if seen >= window:
-        average = total / (scale * window)
-    return SmaState(ring, seen, total), average
 
 
 class RsiState(NamedTuple):

@@ -1,0 +1,111 @@
+"""The channel of highest highs and lowest lows (Donchian), and where a close stands in it (Williams %R)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.indicators.averages import MAX_WINDOW
+from core.kernel import kernel
+
+
+class LargestState(NamedTuple):
+    """Candidates for the largest of the last values, largest first, in a ring that is written in place.
+
+    A candidate is a value that no later one has reached. ``places`` holds the number of the bar each came with; the
+    candidates begin at ``first`` and are ``length`` many. ``seen`` counts the bars.
+    """
+
+    values: npt.NDArray[np.float64]
+    places: npt.NDArray[np.int64]
+    first: int
+    length: int
+    seen: int
+
+
+class ChannelState(NamedTuple):
+    """State of a channel: the largest high, and the largest of the lows with their sign turned."""
+
+    highs: LargestState
+    lows: LargestState
+
+
+def new_channel(window: int) -> ChannelState:
+    """Empty state of a channel over ``window`` bars (1 to `MAX_WINDOW`)."""
+    if not 1 <= window <= MAX_WINDOW:
+        raise ValueError(f"a channel needs a window of 1 to {MAX_WINDOW}, not {window}")
+    return ChannelState(_new_largest(window), _new_largest(window))
+
+
+def _new_largest(window: int) -> LargestState:
+    return LargestState(np.zeros(window), np.zeros(window, dtype=np.int64), first=0, length=0, seen=0)
+
+
+@kernel
+def _largest_step(state: LargestState, value: float) -> LargestState:
+    """Take one value: D. Lemire's streaming maximum (2006), about three comparisons a bar whatever the window."""
+    values, places, first, length, seen = state
+    window = values.size
+    if length > 0 and places[first] <= seen - window:
+        first = (first + 1) % window
+        length -= 1
+    while length > 0 and values[(first + length - 1) % window] <= value:
+        length -= 1
+    end = (first + length) % window
+    values[end] = value
+    places[end] = seen
+    return LargestState(values, places, first, length + 1, seen + 1)
+
+
+@kernel
+def channel_step(state: ChannelState, high: float, low: float) -> tuple[ChannelState, float, float]:
+    """Highest high and lowest low of the last ``window`` bars, this one included.
+
+    Parameters
+    ----------
+    state
+        From `new_channel`; its rings are written in place.
+    high, low
+        The newest bar. One with a value that is not finite, or with high below low, is passed over.
+
+    Returns
+    -------
+    state, upper, lower
+        In units of price; NaN until ``window`` bars have come.
+
+    Notes
+    -----
+    R. D. Donchian, "High Finance in Copper", Financial Analysts Journal 16 (1960). A breakout compares the close
+    with the channel of the bars *before* it: keep the last step's values for that.
+    """
+    highs, lows = state
+    if math.isfinite(high) and math.isfinite(low) and high >= low:
+        highs = _largest_step(highs, high)
+        lows = _largest_step(lows, -low)
+    upper, lower = math.nan, math.nan
+    if highs.seen >= highs.values.size:
+        upper = highs.values[highs.first]
+        lower = -lows.values[lows.first]
+    return ChannelState(highs, lows), upper, lower
+
+
+@kernel
+def williams_r(upper: float, lower: float, close: float) -> float:
+    """Williams' %R: ``-100 * (upper - close) / (upper - lower)``, with the channel from `channel_step`.
+
+    Returns
+    -------
+    float
+        -100 at the lower end of the channel, 0 at the upper; -50 when the channel has no width; NaN when a value is.
+
+    Notes
+    -----
+    Larry Williams, *How I Made One Million Dollars ... Last Year ... Trading Commodities* (1973).
+    """
+    width = upper - lower
+    if width == 0.0:
+        return -50.0
+    return -100.0 * ((upper - close) / width)  # the quotient first: it can't leave [0, 1]
