@@ -7,10 +7,26 @@ from collections.abc import Iterable, Mapping
 from core.config_schema import StrategySettings
 from core.errors import ConfigError
 from strategy.base import Number, Strategy, StrategyKind, nearest
+from strategy.buy_and_hold import BUY_AND_HOLD
+from strategy.donchian import DONCHIAN
 from strategy.mean_reversion import MEAN_REVERSION
 from strategy.momentum import MOMENTUM
+from strategy.scheduled_rebalance import SCHEDULED_REBALANCE
+from strategy.time_series_momentum import TIME_SERIES_MOMENTUM
+from strategy.williams_r import WILLIAMS_R
 
-STRATEGIES: dict[str, StrategyKind] = {kind.name: kind for kind in (MOMENTUM, MEAN_REVERSION)}
+STRATEGIES: dict[str, StrategyKind] = {
+    kind.name: kind
+    for kind in (
+        BUY_AND_HOLD,
+        SCHEDULED_REBALANCE,
+        MOMENTUM,
+        TIME_SERIES_MOMENTUM,
+        DONCHIAN,
+        MEAN_REVERSION,
+        WILLIAMS_R,
+    )
+}
 """Every strategy that ships with the system, by name."""
 
 

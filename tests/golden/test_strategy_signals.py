@@ -54,3 +54,72 @@ def test_mean_reversion_agrees_with_a_vectorised_rsi(symbol):
     weights = scan(create("mean_reversion", {}), bars)
     assert np.isnan(weights[:14]).all()
     np.testing.assert_array_equal(weights[14:], expected)
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_time_series_momentum_agrees_with_pandas(symbol):
+    bars = real_bars()[symbol]
+    close = pd.Series(bars[:, 3])
+    volatility = pd.Series(np.log(close)).diff().rolling(60).std() * np.sqrt(252)
+    expected = np.sign(close - close.shift(252)) * np.minimum(1.0, 0.15 / volatility)
+    np.testing.assert_allclose(scan(create("time_series_momentum", {}), bars), expected, atol=1e-6)
+
+
+def wilder_atr(table: pd.DataFrame, window: int) -> pd.Series:
+    """Average true range, seeded with the plain mean of its first window."""
+    previous = table.close.shift()
+    ranges = np.fmax(table.high, previous) - np.fmin(table.low, previous)
+    seeded = pd.Series([ranges[:window].mean(), *ranges[window:]])
+    smooth = seeded.ewm(alpha=1 / window, adjust=False).mean()
+    return pd.Series([*np.full(window - 1, np.nan), *smooth])
+
+
+def table_of(symbol: str) -> pd.DataFrame:
+    return pd.DataFrame(real_bars()[symbol], columns=["open", "high", "low", "close", "volume"])
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_donchian_agrees_with_channels_in_pandas(symbol):
+    table = table_of(symbol)
+    upper, lower = table.high.rolling(20).max().shift(), table.low.rolling(20).min().shift()
+    atr = wilder_atr(table, 20)
+    side, stop, expected = 0, np.nan, []
+    for n, close in enumerate(table.close):
+        if np.isnan(upper[n]):
+            expected.append(np.nan)
+            continue
+        entered = 1 if close > upper[n] else -1 if close < lower[n] else 0
+        if entered in {0, side}:
+            if (side == 1 and close < stop) or (side == -1 and close > stop):
+                side = 0
+            elif side:
+                stop = max(stop * side, close * side - 3.0 * atr[n]) * side
+        else:
+            side, stop = entered, close - entered * 3.0 * atr[n]
+        expected.append(side)
+    np.testing.assert_array_equal(scan(create("donchian", {}), real_bars()[symbol]), expected)
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_williams_r_agrees_with_its_rules_over_indicators_in_pandas(symbol):
+    table = table_of(symbol)
+    upper, lower = table.high.rolling(10).max(), table.low.rolling(10).min()
+    percent_r = -100 * (upper - table.close) / (upper - lower)
+    trend, atr = table.close.rolling(200).mean(), wilder_atr(table, 14)
+    stop, entered_at, expected = np.nan, None, []
+    for n, (open_, _, low, close, _) in enumerate(real_bars()[symbol].tolist()):
+        if n < 199:
+            expected.append(np.nan)
+            continue
+        if entered_at is None:
+            if percent_r[n] < -80 and close > trend[n]:
+                entered_at = n
+        else:
+            if n == entered_at + 1:
+                stop = open_ - 10 * atr[entered_at]
+            if low <= stop or (percent_r[n] > -20 and close < trend[n]):
+                entered_at = None
+            else:
+                stop = max(stop, close - 10 * atr[n])
+        expected.append(float(entered_at is not None))
+    np.testing.assert_array_equal(scan(create("williams_r", {}), real_bars()[symbol]), expected)

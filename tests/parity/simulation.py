@@ -20,14 +20,11 @@ from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_st
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
 from portfolio.risk_manager import close_session
 from strategy.base import BarRow, Strategy
-from strategy.registry import create
+from tests.strategy.quick import all_quick
 
 SYMBOLS = 4
 BARS_PER_SESSION = 20
-STRATEGIES = (
-    create("momentum", {"fast_window": 5, "slow_window": 20}),
-    create("mean_reversion", {"window": 5, "oversold": 35.0, "overbought": 65.0}),
-)
+STRATEGIES = all_quick()
 SIZING = SizingSettings(allow_short=True, volatility_window_sessions=5)
 CAPS = CapSettings(max_positions=3, max_gross_exposure=0.9)
 

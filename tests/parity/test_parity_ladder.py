@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.kernel import PROJECT_ROOT
+from core.kernel import PROJECT_ROOT, kernel
 from core.reasons import Reason
 from strategy.base import BarRow, scan
+from strategy.registry import STRATEGIES as REGISTERED
 from tests.parity.simulation import STRATEGIES, SYMBOLS, Recording, market, simulate
 
 BARS = 400
@@ -44,7 +45,7 @@ def test_a_scan_equals_the_steps_one_by_one_bitwise(strategy):
 def test_compiled_equals_uncompiled_bitwise(tmp_path: Path):
     out = tmp_path / "uncompiled.npz"
     subprocess.run(
-        [sys.executable, "-m", "tests.parity.simulation", "2", str(BARS), str(out)],
+        [sys.executable, "-m", "tests.parity.simulation", "4", str(BARS), str(out)],
         cwd=PROJECT_ROOT,
         env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
         check=True,
@@ -52,7 +53,7 @@ def test_compiled_equals_uncompiled_bitwise(tmp_path: Path):
     )
     with np.load(out) as saved:
         uncompiled = Recording(**saved)
-    assert_same(simulate(market(2, BARS)), uncompiled)
+    assert_same(simulate(market(4, BARS)), uncompiled)
 
 
 @settings(max_examples=15, deadline=None)
@@ -69,8 +70,46 @@ def test_the_same_input_gives_the_same_decisions():
 
 
 def test_the_simulation_exercises_what_it_is_meant_to_compare():
-    recording = simulate(market(2, BARS))
+    recording = simulate(market(4, BARS))
     seen = {Reason(code) for code in np.unique(recording.reasons)}
-    assert {Reason.NONE, Reason.FLIP_VIA_FLAT, Reason.POSITIONS_CAP, Reason.VOLATILITY_TARGET} <= seen
+    assert {
+        Reason.NONE,
+        Reason.FLIP_VIA_FLAT,
+        Reason.POSITIONS_CAP,
+        Reason.VOLATILITY_TARGET,
+        Reason.DRAWDOWN_THROTTLE,
+    } <= seen
     assert (recording.targets > 0).any()
     assert (recording.targets < 0).any()
+
+
+def scan_in_one(step, parameters, state, bars, weights):
+    """Step over all bars; compiled, it is the inner loop of a backtest."""
+    for t in range(bars.shape[0]):
+        bar = BarRow(bars[t, 0], bars[t, 1], bars[t, 2], bars[t, 3], bars[t, 4])
+        state, weights[t] = step(parameters, state, bar)
+
+
+compiled_scan = kernel(scan_in_one)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: s.name)
+def test_a_compiled_loop_over_the_step_gives_what_the_scan_does_bitwise(strategy):
+    rows = market(5, BARS)[:, 0].copy()
+    weights = np.empty(BARS)
+    compiled_scan(strategy.kind.step, strategy.parameters, strategy.new_state(), rows, weights)
+    np.testing.assert_array_equal(weights.view(np.int64), scan(strategy, rows).view(np.int64))
+    assert np.unique(weights[~np.isnan(weights)]).size > 1 or strategy.name == "buy_and_hold"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: s.name)
+@pytest.mark.parametrize("cut", [1, 60, 399])
+def test_altering_future_bars_leaves_past_weights_unchanged(strategy, cut):
+    rows = market(6, BARS)[:, 0]
+    altered = rows.copy()
+    altered[cut:] *= np.random.default_rng(cut).uniform(0.2, 5.0, altered[cut:].shape)
+    np.testing.assert_array_equal(scan(strategy, rows)[:cut], scan(strategy, altered)[:cut])
+
+
+def test_every_strategy_of_the_registry_stands_on_the_ladder():
+    assert {strategy.name for strategy in STRATEGIES} == set(REGISTERED)

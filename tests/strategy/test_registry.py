@@ -30,7 +30,7 @@ def test_an_unknown_strategy_is_named_with_its_nearest_spelling():
 
 def test_without_a_near_spelling_all_strategies_are_listed():
     assert problems("xyz") == [
-        "strategies[0].name: 'xyz' is no known strategy; known: mean_reversion, momentum"
+        f"strategies[0].name: 'xyz' is no known strategy; known: {', '.join(sorted(STRATEGIES))}"
     ]
 
 
@@ -62,6 +62,9 @@ def test_values_that_do_not_fit_together_are_named():
     assert problems("mean_reversion", exit_level=20.0) == [
         "strategies[0].parameters.exit_level: 20.0 must lie between oversold (30.0) and overbought (70.0)"
     ]
+    assert problems("williams_r", entry_level=-50.0, exit_level=-50.0) == [
+        "strategies[0].parameters.entry_level: -50.0 must be less than exit_level (-50.0)"
+    ]
 
 
 def test_all_problems_are_listed_at_once_and_disabled_strategies_are_checked_too():
@@ -90,5 +93,5 @@ def test_names_in_the_registry_are_the_strategies_own():
 
 
 def test_creating_an_unknown_strategy_names_the_nearest():
-    with pytest.raises(ConfigError, match="did you mean momentum"):
+    with pytest.raises(ConfigError, match="did you mean momentum\\?"):
         create("momentun", {})
