@@ -63,4 +63,4 @@ done
 "$root/scripts/setup_env.sh" runtime
 # -P keeps a package of the caller's folder from shadowing one of ours.
 export PYTHONPATH=$root
-exec "$root/.venv/bin/python" -P -m scripts.supervise "$@"
+exec "$root/.venv/bin/python" -P -m scripts "$@"

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.live import Live
 
 from dashboard.panel import render
-from dashboard.tail import ConsoleTail
+from dashboard.tail import ConsoleTail, Rationing
 from dashboard.view import SystemView, describe, take_view
 
 _REFRESH_S = 0.25
 _PLAIN_EVERY_S = 5.0
+_MOST_LINES = 6
 _STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
@@ -28,8 +29,10 @@ def main() -> int:
     """Show the system until a signal ends it."""
     options = _parse()
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    names = ("system", "gateway", "risk_monitor", "main")
+    # Without a gateway in this run its console file would be an old one.
+    names = ("gateway", "risk_monitor", "main") if options.gateway_status else ("risk_monitor", "main")
     tails = [ConsoleTail(name, options.logs / f"{name}.console.log") for name in names]
+    tails.insert(0, ConsoleTail("system", options.logs / "system.console.log", options.system_from))
     try:
         if options.plain or not sys.stdout.isatty():
             _show_lines(options, tails)
@@ -47,6 +50,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--gateway-status", type=Path, help="status file of the paper gateway")
     parser.add_argument("--run-id", help="show only this run")
+    parser.add_argument("--system-from", type=int, default=0, help="byte of system.console.log to begin at")
     parser.add_argument("--plain", action="store_true", help="lines instead of the panel")
     return parser.parse_args()
 
@@ -56,15 +60,21 @@ def _look(options: argparse.Namespace) -> SystemView:
 
 
 def _show_lines(options: argparse.Namespace, tails: list[ConsoleTail]) -> None:
+    # A replay goes through days in seconds: nobody reads every order of it.
+    rationing = Rationing(_MOST_LINES if options.gateway_status else None)
     next_line = time.monotonic() + 1.0
     stopping = False
     while True:
         for tail in tails:
             for line in tail.read_lines():
-                print(f"{tail.name:<12} | {line}", flush=True)
+                if rationing.admits(line):
+                    print(f"{tail.name:<12} | {line}", flush=True)
         if stopping:  # after a last look, so that what was said at the end is not lost
             return
         if time.monotonic() >= next_line:
+            held_back = rationing.begin_interval()
+            if held_back:
+                print(f"{'':<12} | ({held_back} more lines in {options.logs})", flush=True)
             print(f"{'status':<12} | {describe(_look(options))}", flush=True)
             next_line += _PLAIN_EVERY_S
         stopping = signal.sigtimedwait(_STOPS, _REFRESH_S) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 _CHUNK = 65_536
@@ -16,12 +17,14 @@ class ConsoleTail:
         Goes before each line.
     path
         The file; it need not exist yet.
+    offset
+        Byte to begin at.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, offset: int = 0) -> None:
         self.name = name
         self._path = path
-        self._offset = 0
+        self._offset = offset
         self._torn = b""
 
     def read_lines(self) -> list[str]:
@@ -39,6 +42,36 @@ class ConsoleTail:
         if len(self._torn) > _CHUNK:  # no line is that long; don't keep it growing
             self._torn = b""
         return [_harmless(line) for line in lines if line.strip()]
+
+
+class Rationing:
+    """Lets a few everyday lines of each interval through, and every line that tells of trouble.
+
+    Parameters
+    ----------
+    most
+        Everyday lines in an interval; None for all.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._shown = self._held_back = 0
+
+    def admits(self, line: str) -> bool:
+        """Whether to show a line."""
+        everyday = re.match(r"[0-9:]+ info ", line) is not None
+        if self._most is None or not everyday:
+            return True
+        if self._shown < self._most:
+            self._shown += 1
+            return True
+        self._held_back += 1
+        return False
+
+    def begin_interval(self) -> int:
+        """Begin the next interval; returns how many lines were held back in the last."""
+        held_back, self._shown, self._held_back = self._held_back, 0, 0
+        return held_back
 
 
 def _harmless(line: bytes) -> str:

@@ -103,6 +103,11 @@ def format_market_time(market_ns: int) -> str:
     return f"market {moment:%a %Y-%m-%d %H:%M} ET"
 
 
+def format_market_date(market_ns: int) -> str:
+    """Exchange date of a market timestamp, as ISO; a dash before the first."""
+    return f"{dt.datetime.fromtimestamp(market_ns / 1e9, _EXCHANGE_ZONE):%Y-%m-%d}" if market_ns else "–"
+
+
 def format_money(value: float, *, signed: bool = False) -> str:
     """Two decimals and separators; a dash when not known."""
     if math.isnan(value):

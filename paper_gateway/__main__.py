@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
+import os
 import signal
 import sys
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+import structlog
+
 from core.errors import BackstopError
 from paper_gateway.assembly import Assembly, GatewayOptions, assemble
 from paper_gateway.status import write_status
 
 _STATUS_INTERVAL_S = 0.25
-_USAGE, _INTERNAL = 2, 1
+_USAGE = 2
 
 
 def _speed(text: str) -> float:
@@ -139,15 +143,29 @@ async def _main(options: GatewayOptions, status_file: Path | None) -> int:
     try:
         await assembly.server.start()
     except OSError as problem:
-        print(f"paper_gateway: {problem}", file=sys.stderr)
-        return _INTERNAL
+        where = f"{options.host}:{options.port}"
+        reason = "is in use" if problem.errno == errno.EADDRINUSE else os.strerror(problem.errno or 0)
+        print(f"paper_gateway: can't listen on {where}: {reason}; choose another --port", file=sys.stderr)
+        return _USAGE
     await _serve(assembly, status_file)
     return 0
+
+
+def _print_human(_logger: object, level: str, event: structlog.typing.EventDict) -> str:
+    """Render an event as the other processes' terminals show theirs."""
+    time, name = event.pop("time"), str(event.pop("event")).replace("_", " ")
+    return f"{time} {level:<8} {name}  " + " ".join(f"{key}={value}" for key, value in event.items())
+
+
+def _set_up_logging() -> None:
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", key="time")
+    structlog.configure(processors=[stamp, structlog.processors.format_exc_info, _print_human])
 
 
 def main() -> int:
     """Run the gateway; returns the exit code. An error of its own ends it with a traceback and 1."""
     arguments = make_parser().parse_args()
+    _set_up_logging()
     return asyncio.run(_main(_options(arguments), arguments.status_file))
 
 

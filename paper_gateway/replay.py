@@ -22,6 +22,7 @@ from paper_gateway.types import BrokerageEvent
 
 _MAX_CATCH_UP_S = 0.25
 _SESSIONS_BEFORE = 63
+_SETTLE_S = 0.25
 """Sessions of history that every symbol should have where a replay begins by default: a quarter."""
 
 
@@ -161,6 +162,7 @@ class Replay:
         self._clock = clock if clock is not None else SystemClock()
         self._pace = _Pace(STEP_S / settings.speed, self._clock)
         self._released = asyncio.Event()
+        self._starting: asyncio.TimerHandle | None = None
         self._finished = asyncio.Event()
         self._state = ReplayState.WAITING
         self._sessions_done = 0
@@ -173,8 +175,14 @@ class Replay:
             self._released.set()
 
     def release(self) -> None:
-        """Let the clock start (a client is there). May be called again."""
-        self._released.set()
+        """Let the clock start soon: a client is there. May be called again.
+
+        It starts once nobody has called for a moment, so that a client that subscribes to several symbols gets the
+        first bar of each, however fast the replay is.
+        """
+        if self._starting is not None:
+            self._starting.cancel()
+        self._starting = asyncio.get_running_loop().call_later(_SETTLE_S, self._released.set)
 
     async def wait_finished(self) -> None:
         """Return when the last session has closed."""
@@ -245,10 +253,17 @@ class Replay:
         calendar = self._market.calendar
         start = self._settings.start or max(map(self._first_date, self._market.symbols))
         traded = (s for s in calendar.sessions(start, calendar.last_date) if self._market.trades_on(s))
-        found = list(itertools.islice(traded, 1 if self._settings.start else _SESSIONS_BEFORE + 1))
-        if found:
-            return found[-1]
-        raise ValueError(f"there are no prices on or after {start}")
+        wanted = self._settings.sessions or 1
+        found = list(itertools.islice(traded, 1 if self._settings.start else _SESSIONS_BEFORE + wanted))
+        if not found:
+            heads = map(self._first_date, self._market.symbols)
+            raise ValueError(
+                f"there are no prices on or after {start}: they go from {min(heads)} to {calendar.last_date}"
+            )
+        if self._settings.start:
+            return found[0]
+        # As much history as there is to spare, but all the sessions that were asked for.
+        return found[max(min(_SESSIONS_BEFORE, len(found) - wanted), 0)]
 
     def _first_date(self, symbol: str) -> date:
         first = self._market.calendar.session_at(self._market.head_ns(symbol))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ class RunFacts:
     journals: Sequence[JournalCheck]
     files: Mapping[str, str]
     replay: Mapping[str, Any] | None = None
+    enabled: Sequence[str] | None = None
+    """Names of the enabled strategies; None when that isn't known any more."""
+    caveat: str | None = None
+    """One sentence about how far the figures may be believed."""
 
     @property
     def is_verified(self) -> bool:
@@ -52,6 +57,7 @@ def to_json(summary: RunSummary, facts: RunFacts) -> dict[str, Any]:
         "opening_nlv": summary.opening_nlv,
         "final_nlv": summary.final_nlv,
         "pnl": summary.pnl,
+        "caveat": facts.caveat,
         "max_drawdown": summary.max_drawdown,
         "denials": dict(summary.denials),
         "decision_reasons": dict(summary.decision_reasons),
@@ -66,7 +72,7 @@ def to_json(summary: RunSummary, facts: RunFacts) -> dict[str, Any]:
         ],
         "kill": None if kill is None else _kill_json(kill),
         "strategies": [_strategy_json(strategy) for strategy in summary.strategies],
-        "no_orders_because": explain_no_orders(summary),
+        "no_orders_because": explain_no_orders(summary, facts.enabled),
         "replay": None if facts.replay is None else dict(facts.replay),
         "files": dict(facts.files),
     }
@@ -76,9 +82,9 @@ def to_text(summary: RunSummary, facts: RunFacts) -> str:
     """Several lines for a terminal of any kind, without colours."""
     blocks = [
         _headline(summary, facts),
-        _money(summary),
+        _money(summary, facts),
         _activity(summary, facts),
-        _strategies(summary.strategies),
+        _strategies(summary.strategies, facts.enabled or ()),
         _denials(summary),
         _safety(summary, facts),
         _files(facts),
@@ -94,18 +100,17 @@ def _headline(summary: RunSummary, facts: RunFacts) -> list[str]:
     return [line, "─" * len(line)]
 
 
-def _money(summary: RunSummary) -> list[str]:
+def _money(summary: RunSummary, facts: RunFacts) -> list[str]:
     if summary.opening_nlv is None or summary.final_nlv is None or summary.pnl is None:
         return _pairs([("NLV", "not known: no bar was closed")])
     fraction = summary.pnl / summary.opening_nlv
-    return _pairs(
-        [
-            ("NLV", f"{summary.opening_nlv:,.2f} → {summary.final_nlv:,.2f}"),
-            ("P&L", f"{summary.pnl:+,.2f} ({fraction:+.2%})"),
-            ("max drawdown", f"{summary.max_drawdown or 0.0:.2%}"),
-            ("commission", f"{summary.commission:,.2f}"),
-        ]
-    )
+    lines = [
+        ("NLV", f"{summary.opening_nlv:,.2f} → {summary.final_nlv:,.2f}"),
+        ("P&L", f"{summary.pnl:+,.2f} ({fraction:+.2%})"),
+        ("max drawdown", f"{summary.max_drawdown or 0.0:.2%}"),
+        ("commission", f"{summary.commission:,.2f}"),
+    ]
+    return _pairs(lines) + [f"  {line}" for line in textwrap.wrap(facts.caveat or "", 76)]
 
 
 def _activity(summary: RunSummary, facts: RunFacts) -> list[str]:
@@ -116,18 +121,19 @@ def _activity(summary: RunSummary, facts: RunFacts) -> list[str]:
         ("orders", f"{summary.orders:,}" + (f" ({purposes})" if purposes else "")),
         ("fills", f"{summary.fills:,}"),
     ]
-    why = explain_no_orders(summary)
+    why = explain_no_orders(summary, facts.enabled)
     if why is not None:
         lines.append(("no orders", why))
     if facts.replay is not None:
-        lines.append(("replay", _describe_replay(facts.replay)))
+        lines += [("replay" if index == 0 else "", text) for index, text in enumerate(_replay(facts.replay))]
     return _pairs(lines)
 
 
-def _strategies(strategies: Sequence[StrategySummary]) -> list[str]:
+def _strategies(strategies: Sequence[StrategySummary], enabled: Sequence[str]) -> list[str]:
+    idle = [name for name in enabled if name not in {strategy.name for strategy in strategies}]
+    header = ["strategy", "signals", "orders", "fills", "denials", "turnover", "commission"]
     if not strategies:
         return []
-    header = ["strategy", "signals", "orders", "fills", "denials", "turnover", "commission"]
     with_ledger = any(strategy.realized_pnl is not None for strategy in strategies)
     if with_ledger:
         header += ["realised P&L", "open"]
@@ -139,12 +145,13 @@ def _strategies(strategies: Sequence[StrategySummary]) -> list[str]:
             f"{strategy.orders:,}",
             f"{strategy.fills:,}",
             f"{strategy.denials:,}",
-            f"{strategy.turnover:,.2f}",
+            f"{strategy.turnover:,.0f}",
             f"{strategy.commission:,.2f}",
         ]
         if with_ledger:
             row += [f"{strategy.realized_pnl or 0:+,.2f}", f"{strategy.open_positions or 0}"]
         rows.append(row)
+    rows += [[name, *("0" for _ in header[1:])] for name in idle]
     return _table(header, rows)
 
 
@@ -188,14 +195,23 @@ def _files(facts: RunFacts) -> list[str]:
     return _pairs(list(facts.files.items()))
 
 
-def _describe_replay(replay: Mapping[str, Any]) -> str:
+def _replay(replay: Mapping[str, Any]) -> list[str]:
     """Pace and losses, from the gateway's status file."""
     speed, late = replay.get("speed"), replay.get("late")
     pace = f"{speed:,.0f} times real time" if isinstance(speed, int | float) else "pace not known"
     waited = (
         f"{_count(late, 'bar')} closed without waiting any longer" if late else "every bar was waited for"
     )
-    return f"{pace}, {waited}"
+    lines = [f"{pace}, {waited}"]
+    done, asked = replay.get("sessions_done"), replay.get("sessions")
+    if (
+        replay.get("state") == "finished"
+        and isinstance(done, int)
+        and isinstance(asked, int)
+        and done < asked
+    ):
+        lines.append(f"the prices ended after {done} of the {_count(asked, 'session')} asked for")
+    return lines
 
 
 def _kill_json(kill: KillSummary) -> dict[str, Any]:
@@ -236,7 +252,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
             row[0].ljust(widths[0]),
             *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
         ]
-        lines.append("  " + "   ".join(cells).rstrip())
+        lines.append("  " + "  ".join(cells).rstrip())
     return lines
 
 

@@ -18,6 +18,10 @@ from scripts.launch import Run
 from scripts.options import Options
 
 HOW_TO_REARM = 'Look at the account at the broker first (docs/runbook.md), then: ./run_system.sh --rearm "what happened and why it is safe"'
+_NO_FLAGS = (
+    "Nobody may trade where flags can't be seen. Make the folder, writable for you (mkdir flags), and look whether a "
+    "KILL.flag was in it."
+)
 _STOP_S = 240.0  # a kill in progress is waited for
 
 
@@ -26,11 +30,12 @@ def latest_run_file(loaded: LoadedSettings) -> Path:
     return loaded.folders.control / "latest_run.json"
 
 
-def describe_run(run: Run) -> dict[str, str | int | bool]:
-    """Say what ``scripts.summary`` needs to find the journals of a run."""
+def describe_run(run: Run, strategies: list[str]) -> dict[str, str | int | bool | list[str]]:
+    """Say what ``scripts.summary`` needs: where the journals of a run are, and its enabled strategies."""
     return {
         "run_id": run.run_id,
         "is_paper": run.is_paper,
+        "strategies": strategies,
         "started_ns": run.started_ns,
         "state": str(run.state),
         "control": str(run.control),
@@ -50,6 +55,11 @@ def describe_standing_flag(flags: FlagFolder) -> str | None:
         case _:
             names = " and ".join(flags.standing())
             return f"{names} in {flags.path} ({state.detail})"
+
+
+def advise(flags: FlagFolder) -> str:
+    """Say what to do about a standing flag."""
+    return _NO_FLAGS if flags.present().kind is FlagKind.UNREADABLE else HOW_TO_REARM
 
 
 def running_owner(path: Path) -> LockOwner | None:
@@ -74,10 +84,11 @@ def show_status(loaded: LoadedSettings) -> int:
         print(
             f"watchdog   {watchdog.state}, heartbeat {watchdog.age_s(now_ns):.1f} s old, {lease}, run {watchdog.run_id}"
         )
-    flag = describe_standing_flag(FlagFolder(loaded.folders.flags))
+    flags = FlagFolder(loaded.folders.flags)
+    flag = describe_standing_flag(flags)
     print(f"flags      {flag or 'none'}")
     if flag is not None:
-        print(HOW_TO_REARM)
+        print(advise(flags))
         return ExitCode.HALTED
     return ExitCode.CLEAN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import secrets
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from core.config_loader import LoadedSettings
 from core.config_schema import Settings
+from core.errors import BackstopError
 from core.identity import IPC_KEY_VARIABLE, RUN_ID_VARIABLE, new_run_id
 from scripts.child import Child
 from scripts.options import PaperOptions
@@ -26,6 +28,10 @@ _UNPACED = {
     "BACKSTOP__EXECUTION__PRETRADE__MAX_REPEATS": "1000",
     "BACKSTOP__RISK__ORDER_RATE__MAX_PER_MINUTE": "10000",
 }
+
+
+class FolderProblem(BackstopError):
+    """A run-time folder can't be used; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,13 @@ class Run:
 
 
 def plan_run(loaded: LoadedSettings, config: Path, *, paper: bool) -> Run:
-    """Choose the run id and the folders, and make those that are missing."""
+    """Choose the run id and the folders, and make those that are missing.
+
+    Raises
+    ------
+    FolderProblem
+        When one can't be made or written to.
+    """
     folders, run_id = loaded.folders, new_run_id()
     # A fresh paper account has a fresh book; that of a broker's account goes on from run to run.
     state = loaded.root / "state" / "paper" / run_id if paper else folders.state
@@ -72,7 +84,13 @@ def plan_run(loaded: LoadedSettings, config: Path, *, paper: bool) -> Run:
     )
     # Not the flags folder: where that is missing, nobody may trade.
     for folder in (run.state, run.control, run.logs, run.results):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            usable = os.access(folder, os.W_OK | os.X_OK)
+        except OSError as error:
+            raise FolderProblem(f"the folder {folder} can't be made: {error.strerror}") from error
+        if not usable:
+            raise FolderProblem(f"the folder {folder} can't be written to")
     return run
 
 
@@ -153,9 +171,13 @@ def build_main(run: Run, environment: Mapping[str, str]) -> Child:
     return _child(run, "main", [sys.executable, "main.py", "--config", str(run.config)], environment)
 
 
-def build_panel(run: Run, base: Mapping[str, str], *, plain: bool) -> Child:
-    """Describe the panel: a process of its own, so that a terminal that blocks never holds up the supervisor."""
+def build_panel(run: Run, base: Mapping[str, str], *, plain: bool, said: int) -> Child:
+    """Describe the panel: a process of its own, so that a terminal that blocks never holds up the supervisor.
+
+    ``said`` is how many bytes of the supervisor's own lines stand on the terminal already.
+    """
     arguments = [sys.executable, "-m", "dashboard", "--logs", str(run.logs), "--run-id", run.run_id]
+    arguments += ["--system-from", str(said)]
     if run.is_paper:
         arguments += ["--gateway-status", str(run.gateway_status)]
     if plain:

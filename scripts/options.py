@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 DEFAULT_SESSIONS = 20
+_BAR_FILE = re.compile(r"(.+?)(?:\.csv|\.csv\.gz|\.parquet)", re.IGNORECASE)
 
 
 class Action(StrEnum):
@@ -56,7 +57,7 @@ class UsageError(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+        raise UsageError(message.removeprefix("argument "))
 
 
 def _speed(text: str) -> str:
@@ -105,6 +106,18 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _list_symbols(folder: Path) -> tuple[str, ...]:
+    """Symbols that a folder of bars has a file of; what is in the files is the gateway's business."""
+    found = (_BAR_FILE.fullmatch(path.name) for path in folder.iterdir())
+    symbols = sorted({match[1].upper() for match in found if match})
+    if not symbols:
+        raise UsageError(f"--data: {folder} holds no file named SYMBOL.csv, SYMBOL.csv.gz or SYMBOL.parquet")
+    try:
+        return _symbols(",".join(symbols))
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"--data: a file in {folder} isn't named after its symbol: {error}") from None
 
 
 def _parser(root: Path) -> _Parser:
@@ -157,6 +170,8 @@ def parse(arguments: list[str], root: Path) -> Options:
         paper_values["data"] = paper_values["data"].resolve()
         if not paper_values["data"].is_dir():
             raise UsageError(f"--data: {paper_values['data']} is no folder")
+        if "symbols" not in paper_values:
+            paper_values["symbols"] = _list_symbols(paper_values["data"])
     if given.rearm is not None:
         reason = given.rearm.strip()
         if not reason:

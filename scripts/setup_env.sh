@@ -39,14 +39,16 @@ mkdir -p state
 exec 9>state/setup.lock
 flock 9   # two terminals may start at once
 [[ -x .venv/bin/python ]] && is_current "$kind" "$lock" && exit 0
-if [[ ! -x .venv/bin/python ]] || ! suitable .venv/bin/python; then
+trap 'echo "setup_env.sh: interrupted; the next start goes on with it." >&2; exit 130' INT
+# An interrupted set-up may leave an environment without pip.
+if ! suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     echo "Making .venv (once; about a minute) ..." >&2
     rm -rf .venv
     python=$(find_python)
     "$python" -m venv .venv
 fi
-echo "Installing $lock into .venv ..." >&2
-if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"; then
+echo "Installing $lock into .venv (a minute or two) ..." >&2
+if ! .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"; then
     echo "setup_env.sh: installing $lock failed; the lines above say why. Run it again once that is mended." >&2
     exit 2
 fi

@@ -19,6 +19,12 @@ from core.journal import verify as verify_journal
 from performance.run_report import JournalCheck, RunFacts, to_json, to_text
 from performance.run_summary import summarise
 from portfolio.ledger import Ledger
+from scripts.terminal import tell
+
+_CAVEAT = (
+    "Prices inside each bar follow a simulated, random path, and so do the fills: "
+    "this P&L says nothing about what the strategies would earn."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +38,7 @@ def main(arguments: list[str]) -> int:
         print("No run to summarise yet: start one with ./run_system.sh --paper", file=sys.stderr)
         return ExitCode.USAGE
     text, document, target = _build(run)
-    print(text)
+    tell(text)
     write_atomic(target, json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")
     return ExitCode.CLEAN if document["journal_verified"] else ExitCode.INTERNAL_ERROR
 
@@ -52,6 +58,8 @@ def _build(run: Mapping[str, Any]) -> tuple[str, dict[str, Any], Path]:
         journals=checks,
         files=_name_files(run, journals, target),
         replay=_load_status(state / "gateway_status.json") if run["is_paper"] else None,
+        enabled=run.get("strategies"),
+        caveat=_CAVEAT if run["is_paper"] else None,
     )
     return to_text(summary, facts), to_json(summary, facts), target
 
@@ -74,7 +82,9 @@ class _Run:
     earned_before: dict[str, Decimal] = field(default_factory=dict)
 
     def strategies(self) -> set[str]:
-        return {strategy for strategy, _ in self.ledger.holdings()}
+        # Who traded, not only who holds: the watchdog's closing orders settle what strategies held, and cost commission.
+        traded = {self.ledger.strategy_of(execution.exec_id) for execution in self.ledger.executions()}
+        return {strategy for strategy, _ in self.ledger.holdings()} | {name for name in traded if name}
 
     def earned(self) -> dict[str, Decimal]:
         return {

@@ -15,10 +15,13 @@ from core.errors import AlreadyRunning, BackstopError, ConfigError
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder
 from core.locks import InstanceLock
+from dashboard.sources import GatewayView, read_gateway_status
+from dashboard.view import format_market_date
 from scripts import control, launch
 from scripts.child import Child, wait_for_text
 from scripts.options import Action, Options, PaperOptions, UsageError, parse
-from scripts.supervisor import Supervisor, block_signals
+from scripts.supervisor import Supervisor, block_signals, is_stop_pending, unblock_signals
+from scripts.terminal import tell
 
 ROOT = Path(__file__).resolve().parent.parent
 _GATEWAY_START_S = 60.0
@@ -32,6 +35,11 @@ class _Announcer:
         file.write_text("", encoding="utf-8")
         self.to_terminal = True
 
+    @property
+    def size(self) -> int:
+        """Bytes said so far; the panel shows what comes after them."""
+        return self._file.stat().st_size
+
     def __call__(self, text: str) -> None:
         stamp = dt.datetime.now(dt.UTC).strftime("%H:%M:%S")
         with self._file.open("a", encoding="utf-8") as file:
@@ -40,22 +48,17 @@ class _Announcer:
             tell(f"{stamp} {text}")
 
 
-def tell(text: str) -> None:
-    """Print a line; a reader that has gone away (``| head``) must not end the supervisor."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
     try:
         options = parse(arguments, ROOT)
         if options.action is Action.RUN:
+            block_signals()
             code = _call("scripts.check_config", "--config", str(options.config))
             if code != ExitCode.CLEAN:
                 return code
+        else:
+            unblock_signals()
         loaded = load_settings(options.config, os.environ)
     except UsageError as error:
         print(f"run_system.sh: {error}\nTry ./run_system.sh --help", file=sys.stderr)
@@ -85,12 +88,16 @@ def _run(loaded: LoadedSettings, options: Options) -> int:
         with InstanceLock(loaded.folders.control / "system.lock") as lock:
             flag_text = control.describe_standing_flag(FlagFolder(loaded.folders.flags))
             if flag_text is not None:
-                print(f"Refused to start: {flag_text}\n{control.HOW_TO_REARM}", file=sys.stderr)
+                advice = control.advise(FlagFolder(loaded.folders.flags))
+                print(f"Refused to start: {flag_text}\n{advice}", file=sys.stderr)
                 return ExitCode.REFUSED_KILL_FLAG
             return _run_locked(loaded, options, lock)
     except AlreadyRunning as error:
         print(f"Refused to start: Backstop already runs here: {error}", file=sys.stderr)
         return ExitCode.ALREADY_RUNNING
+    except launch.FolderProblem as error:
+        print(f"Refused to start: {error}", file=sys.stderr)
+        return ExitCode.USAGE
 
 
 def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) -> int:
@@ -98,8 +105,10 @@ def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) ->
     lock.describe(run_id=run.run_id)
     say = _Announcer(run.logs / "system.console.log")
     latest = control.latest_run_file(loaded)
-    write_atomic(latest, json.dumps(control.describe_run(run)).encode())
-    block_signals()
+    enabled = [strategy.name for strategy in loaded.settings.strategies if strategy.enabled]
+    write_atomic(latest, json.dumps(control.describe_run(run, enabled)).encode())
+    if not enabled:
+        say("no strategy is enabled in the configuration: nothing will be traded")
     children: list[Child] = []
     code: int = ExitCode.INTERNAL_ERROR
     try:
@@ -110,7 +119,8 @@ def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) ->
         for child in reversed(children):  # main first; all have ended already after an orderly stop
             child.stop(10.0)
         say.to_terminal = True
-    if options.paper is None or code in (ExitCode.CLEAN, ExitCode.HALTED):
+    has_run = any(child.name == "main" and child.starts for child in children)
+    if has_run and (options.paper is None or code in (ExitCode.CLEAN, ExitCode.HALTED)):
         # Whatever goes wrong there, the exit code of the run stands.
         _call("scripts.summary", "--run", str(latest))
     say(f"ended with exit code {int(code)}")
@@ -130,13 +140,15 @@ def _supervise(
         children.append(gateway)
         port = _start_gateway(gateway, say)
         if port is None:
-            return ExitCode.INTERNAL_ERROR
-        say(_describe_replay(options.paper, symbols))
+            return ExitCode.USAGE if gateway.exit_code == ExitCode.USAGE else ExitCode.INTERNAL_ERROR
+        say(_describe_replay(options.paper, symbols, read_gateway_status(run.gateway_status)))
+    if is_stop_pending():
+        say("asked to stop before anything was started")
+        return ExitCode.CLEAN
     environment = launch.build_environment(
         run, os.environ, port=port, symbols=options.paper.symbols if options.paper else ()
     )
     watchdog, trader = launch.build_watchdog(run, environment), launch.build_main(run, environment)
-    panel = launch.build_panel(run, os.environ, plain=options.plain)
     children += [watchdog, trader]
     supervisor = Supervisor(
         run,
@@ -147,6 +159,7 @@ def _supervise(
         say=say,
     )
     supervisor.start()
+    panel = launch.build_panel(run, os.environ, plain=options.plain, said=say.size)
     say.to_terminal = False
     panel.start()
     try:
@@ -166,8 +179,8 @@ def _start_gateway(gateway: Child, say: _Announcer) -> int | None:
     address = wait_for_text(gateway, "listening on ", _GATEWAY_START_S)
     if address is None:
         say("the paper gateway did not start:")
-        for line in gateway.read_console().splitlines()[-15:]:
-            tell(f"  {line}")
+        for line in gateway.read_console().splitlines()[-25:]:
+            tell(f"  {line.removeprefix('paper_gateway: ')}")
         return None
     return int(address.rpartition(":")[2])
 
@@ -180,14 +193,18 @@ def _show_last_lines(children: tuple[Child, ...]) -> None:
                 tell(f"    {line}")
 
 
-def _describe_replay(paper: PaperOptions, symbols: tuple[str, ...]) -> str:
+def _describe_replay(paper: PaperOptions, symbols: tuple[str, ...], status: GatewayView) -> str:
     pace = "as fast as nothing is lost" if paper.speed == "max" else f"{paper.speed} market seconds a second"
     source = (
         f"bars of {paper.data}"
         if paper.data
         else "packaged daily prices (paths inside the day are simulated)"
     )
-    return f"replaying {paper.sessions} sessions of {', '.join(symbols)}: {source}, {pace}"
+    first = format_market_date(status.market_ns)
+    if paper.start is not None and first != paper.start.isoformat():
+        first += f" (no session with prices on {paper.start})"
+    count = f"{paper.sessions} session{'' if paper.sessions == 1 else 's'}"
+    return f"replaying {count} from {first} on, {', '.join(symbols)}: {source}, {pace}"
 
 
 def _call(module: str, *arguments: str) -> int:
@@ -196,7 +213,3 @@ def _call(module: str, *arguments: str) -> int:
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
     return done.returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

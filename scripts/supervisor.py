@@ -48,6 +48,17 @@ def block_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
 
 
+def unblock_signals() -> None:
+    """Let a Ctrl-C end this process at once and without a traceback: nothing is supervised."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def is_stop_pending() -> bool:
+    """Whether a signal that asks to stop is waiting."""
+    return bool(signal.sigpending() & STOP_SIGNALS)
+
+
 class Supervisor:
     """Watches one run. Signals must be blocked (``block_signals``) before it is used.
 
@@ -130,6 +141,8 @@ class Supervisor:
         if killed:
             return ExitCode.HALTED
         main_code = self._main.exit_code or 0
+        if main_code == -signal.SIGTERM:  # our own, before main had a handler for it: it had done nothing yet
+            main_code = ExitCode.CLEAN
         if outcome.code != ExitCode.CLEAN:
             return outcome.code
         return main_code if main_code >= 0 else ExitCode.INTERNAL_ERROR

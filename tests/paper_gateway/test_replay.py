@@ -191,3 +191,36 @@ def test_the_same_seed_replays_the_same_fills():
     first = fills()
     assert len(first) > 2
     assert first == fills()
+
+
+def test_the_clock_starts_when_the_last_of_several_subscriptions_is_there():
+    listener = Listener()
+
+    async def scenario():
+        _, _, run = replay(listener, sessions=1, wait_for_client=True, start=date(2012, 11, 23))
+        task = asyncio.create_task(run.run())
+        for _ in range(20):
+            run.release()
+            await asyncio.sleep(0)
+            assert listener.steps == 0
+        await task
+
+    asyncio.run(scenario())
+    assert listener.steps == 2520
+
+
+def test_short_prices_are_replayed_in_full_rather_than_kept_as_history():
+    async def scenario(sessions):
+        _, _, run = replay(Listener(), symbols=("FB",), start=None, sessions=sessions)
+        return run._first.date
+
+    with_history = asyncio.run(scenario(5))
+    nearly_all = asyncio.run(scenario(200))
+    assert nearly_all < with_history
+
+
+def test_a_start_after_the_last_price_is_refused_with_the_dates_that_there_are():
+    with pytest.raises(
+        ValueError, match=r"no prices on or after 2030-01-01: they go from 2000-03-01 to 2013"
+    ):
+        replay(Listener(), start=date(2030, 1, 1))

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -156,3 +157,28 @@ def test_the_columns_of_the_strategies_line_up() -> None:
     start = next(i for i, line in enumerate(lines) if line.startswith("  strategy"))
     assert len({len(line) for line in lines[start : start + 3]}) == 1
     assert lines[start + 1].startswith("  mean_reversion")
+
+
+def test_without_an_enabled_strategy_that_is_the_reason_for_no_orders() -> None:
+    summary = summarise([equity(1000.0)], [])
+    assert "no strategy is enabled" in (explain_no_orders(summary, ()) or "")
+    assert "changed its mind" in (explain_no_orders(summary, ("momentum",)) or "")
+
+
+def test_an_enabled_strategy_that_did_nothing_is_listed_with_zeros() -> None:
+    facts = replace(FACTS, enabled=("mean_reversion", "momentum"))
+    text = to_text(summarise([equity(1000.0), signal()], []), facts)
+    assert re.search(r"mean_reversion( +0)+$", text, re.MULTILINE)
+
+
+def test_a_caveat_stands_below_the_profit() -> None:
+    facts = replace(FACTS, caveat="This says nothing.")
+    summary = summarise([equity(1000.0)], [])
+    assert "This says nothing." in to_text(summary, facts)
+    assert to_json(summary, facts)["caveat"] == "This says nothing."
+
+
+def test_prices_that_ended_before_the_sessions_asked_for_are_mentioned() -> None:
+    replay = {"state": "finished", "sessions_done": 12, "sessions": 50, "speed": 9000.0, "late": 0}
+    text = to_text(summarise([], []), replace(FACTS, replay=replay))
+    assert "the prices ended after 12 of the 50 sessions asked for" in text

@@ -58,3 +58,18 @@ def test_a_missing_flags_folder_is_not_made_but_reported(paper_run: launch.Run) 
     text = control.describe_standing_flag(FlagFolder(paper_run.flags))
     assert text is not None
     assert "can't be read" in text
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\n")
+    (tmp_path / "results").touch()
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    with pytest.raises(launch.FolderProblem, match="results can't be made"):
+        launch.plan_run(loaded, tmp_path / "config.yaml", paper=True)
+
+
+def test_a_flags_folder_that_is_missing_is_made_by_a_human_not_by_rearming(paper_run: launch.Run) -> None:
+    assert "mkdir" in control.advise(FlagFolder(paper_run.flags))
+    paper_run.flags.mkdir()
+    (paper_run.flags / "KILL_NOW.flag").touch()
+    assert "--rearm" in control.advise(FlagFolder(paper_run.flags))

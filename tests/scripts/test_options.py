@@ -83,3 +83,23 @@ def test_a_misspelt_option_is_refused_before_anything_is_installed(words: list[s
     done = subprocess.run([ROOT / "run_system.sh", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_folder_of_bars_names_its_symbols_unless_others_are_asked_for(tmp_path: Path) -> None:
+    for name in ("spy.csv", "QQQ.parquet", "BRK.B.csv.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    paper = parse(["--paper", "--data", str(tmp_path)], ROOT).paper
+    assert paper is not None
+    assert paper.symbols == ("BRK.B", "QQQ", "SPY")
+    chosen = parse(["--paper", "--data", str(tmp_path), "--symbols", "SPY"], ROOT).paper
+    assert chosen is not None
+    assert chosen.symbols == ("SPY",)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("notes.txt", "holds no file named SYMBOL.csv"), ("my-prices.csv", "MY-PRICES")]
+)
+def test_a_folder_without_a_symbol_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=said):
+        parse(["--paper", "--data", str(tmp_path)], ROOT)

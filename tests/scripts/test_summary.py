@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -78,6 +80,7 @@ def test_only_this_run_counts_but_the_position_it_closes_may_be_older(
     (strategy,) = document["strategies"]
     assert strategy["realized_pnl"] == pytest.approx(10 * 3.50 - 0.35)
     assert strategy["open_positions"] == 0
+    assert "says nothing about what the strategies would earn" in document["caveat"]
     assert document["journal_verified"] is True
     assert "hash chain verified" in capsys.readouterr().out
 
@@ -110,3 +113,29 @@ def test_a_run_whose_main_never_wrote_a_journal_still_has_a_summary(run_file: Pa
 def test_without_any_run_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert summary.main(["--run", str(tmp_path / "none.json")]) == 2
     assert "No run to summarise yet" in capsys.readouterr().err
+
+
+def test_the_watchdog_pays_the_commission_of_what_it_closed(run_file: Path) -> None:
+    journal = Journal(
+        run_file.parent / "main.db", process="main", run_id=RUN_ID, boot_id="c", clock=SystemClock()
+    )
+    journal.append(RecordKind.FILL, execution(3, Side.BUY, "100.00"))
+    closing = execution(4, Side.SELL, "101.00") | {"strategy": "watchdog"}
+    journal.append(RecordKind.FILL, closing)
+    journal.append(RecordKind.COMMISSION, commission(4))
+    journal.close()
+    assert summary.main(["--run", str(run_file)]) == 0
+    document = json.loads((run_file.parent / "paper_run.json").read_text())
+    earned = {strategy["name"]: strategy["realized_pnl"] for strategy in document["strategies"]}
+    assert earned["watchdog"] == pytest.approx(-0.35)
+    assert earned["momentum"] == pytest.approx(10 * 3.50 - 0.35 + 10 * 1.00)
+
+
+def test_a_reader_that_goes_away_gets_no_traceback(run_file: Path) -> None:
+    command = [sys.executable, "-m", "scripts.summary", "--run", str(run_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30.0) == 0
