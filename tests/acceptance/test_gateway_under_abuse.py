@@ -4,19 +4,22 @@ import contextlib
 import json
 import random
 import socket
+from functools import partial
 
 import pytest
 
 from paper_gateway.codec import PREFIX, frame, message
-from tests.acceptance.gateway_process import official_client, running_gateway, stock, wait_until
+from tests.acceptance.official_client import official_client, stock
+from tests.gateway import running_gateway
+from tests.waiting import wait_for
 
 HELLO = PREFIX + frame(b"v100..157")
 
 
 @pytest.fixture(scope="module")
 def port():
-    with running_gateway("--speed", 25, "--max-messages-per-second", 50) as found:
-        yield found
+    with running_gateway("--speed", 25, "--max-messages-per-second", 50, "--start", "2010-01-04") as gateway:
+        yield gateway.port
 
 
 def send_and_read_to_the_end(port, data):
@@ -29,6 +32,10 @@ def send_and_read_to_the_end(port, data):
             while part := peer.recv(65536):
                 block += part
         return block
+
+
+def has_bars(client, number):
+    return len(client.named("realtimeBar")) >= number
 
 
 def still_serves(port):
@@ -89,13 +96,16 @@ def test_a_replay_with_barriers_waits_for_its_client_and_says_when_it_is_finishe
         "AAPL",
         "IBM",
     )
-    with running_gateway(*arguments, "--status-file", status) as port, official_client(port) as client:
+    with (
+        running_gateway(*arguments, "--start", "2010-01-04", "--status-file", status) as gateway,
+        official_client(gateway.port) as client,
+    ):
         assert json.loads(status.read_text())["state"] == "waiting"
         client.reqRealTimeBars(1, stock(), 5, "TRADES", True, [])
         for boundary in range(1, 79):
-            wait_until(lambda wanted=60 * boundary: len(client.named("realtimeBar")) >= wanted, "the bars")
+            wait_for(partial(has_bars, client, 60 * boundary), "the bars")
             assert len(client.named("realtimeBar")) == 60 * boundary  # none runs ahead of the barrier
             client.reqCurrentTime()
-        wait_until(lambda: json.loads(status.read_text())["state"] == "finished", "the end")
+        wait_for(lambda: json.loads(status.read_text())["state"] == "finished", "the end")
         document = json.loads(status.read_text())
     assert (document["sessions_done"], document["late"], document["barriers"]) == (1, 0, 78)

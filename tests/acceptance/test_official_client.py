@@ -4,20 +4,15 @@ import pytest
 from ibapi.common import UNSET_DOUBLE
 from ibapi.execution import ExecutionFilter
 
-from tests.acceptance.gateway_process import (
-    OfficialClient,
-    official_client,
-    order,
-    running_gateway,
-    stock,
-    wait_until,
-)
+from tests.acceptance.official_client import OfficialClient, official_client, order, stock
+from tests.gateway import running_gateway
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
 def port():
-    with running_gateway("--speed", 25) as found:
-        yield found
+    with running_gateway("--speed", 25, "--start", "2010-01-04") as gateway:
+        yield gateway.port
 
 
 @pytest.fixture
@@ -60,7 +55,7 @@ def test_it_reads_ticks_and_five_second_bars(client):
     bid = client.wait_for("tickPrice", lambda _, kind, *__: kind == 1)[2]
     ask = client.wait_for("tickPrice", lambda _, kind, *__: kind == 2)[2]
     assert 0 < bid < ask
-    wait_until(lambda: len(client.named("realtimeBar")) >= 3, "three bars")
+    wait_for(lambda: len(client.named("realtimeBar")) >= 3, "three bars")
     bars = client.named("realtimeBar")
     assert [one[1] - bars[0][1] for one in bars[:3]] == [0, 5, 10]
     assert all(low <= open_ <= high and low <= close <= high for _, _, open_, high, low, close, *_ in bars)
@@ -97,7 +92,7 @@ def test_a_market_order_fills_and_its_commission_follows(client):
     client.wait_for("orderStatus", lambda given, status, *_: (given, status) == (number, "Filled"))
     _, contract, execution = client.wait_for("execDetails", lambda _, __, one: one.orderId == number)
     assert (contract.symbol, execution.orderRef, execution.side) == ("AAPL", "mine", "BOT")
-    wait_until(
+    wait_for(
         lambda: [one for one in client.named("commissionReport") if one[0].execId == execution.execId],
         "the commission",
     )
@@ -187,7 +182,7 @@ def test_account_values_summary_and_profit_and_loss(client):
     client.wait_for("accountSummaryEnd")
     assert {one[2] for one in client.named("accountSummary")} == {"NetLiquidation", "BuyingPower"}
     client.reqPnL(41, "DU1234567", "")
-    wait_until(lambda: len(client.named("pnl")) >= 2, "profit and loss twice")
+    wait_for(lambda: len(client.named("pnl")) >= 2, "profit and loss twice")
     client.reqPnL(42, "DU99", "")
     assert client.wait_for_error(321)[0] == 42
 

@@ -7,13 +7,15 @@ import ib_async
 import ib_insync
 import pytest
 
-from tests.acceptance.gateway_process import DEADLINE_S, Collected, running_gateway
+from tests.gateway import running_gateway
+from tests.log_records import Collected
+from tests.waiting import DEADLINE_S
 
 
 @pytest.fixture(scope="module")
 def port():
-    with running_gateway("--speed", 25, "--cash", 100_000_000) as found:
-        yield found
+    with running_gateway("--speed", 25, "--cash", 100_000_000, "--start", "2010-01-04") as gateway:
+        yield gateway.port
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from core.ipc import (
     Signer,
     Verifier,
 )
+from tests.waiting import wait_for
 
 KEY = b"k" * 32
 RUN = "run-1"
@@ -54,16 +55,6 @@ def endpoints(tmp_path):
 def listener(endpoints):
     with closing(HeartbeatListener(endpoints.main_heartbeat, verifier("main", HEARTBEAT))) as opened:
         yield opened
-
-
-def wait_for(condition, deadline_s=20.0):
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.005)
-    raise AssertionError("it did not happen in time")
 
 
 def beat(publisher, listener, body):

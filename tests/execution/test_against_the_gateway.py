@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -46,9 +44,9 @@ from execution.ticks import PriceGrid
 from execution.upkeep import OrderUpkeep
 from tests.execution.desk import Lines
 from tests.execution.orders import make_order
+from tests.gateway import running_gateway
+from tests.waiting import DEADLINE_S
 
-ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
 OPEN = TradingConditions(halt_level=HaltLevel.NONE, connected=True, reconciled=True, lease=True)
 SETTINGS = ExecutionSettings(
     pretrade=PretradeSettings(
@@ -61,20 +59,9 @@ SETTINGS = ExecutionSettings(
 @pytest.fixture
 def port() -> Iterator[int]:
     # On that day IBM opened at its high and fell: a stop just below the entry fires soon.
-    command = [sys.executable, "-m", "paper_gateway", "--port", "0", "--speed", "60", "--start", "2012-05-18"]
-    command += ["--symbols", "IBM", "MSFT", "--wait-for-client", "--cash", "100000000"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as gateway:
-        assert gateway.stdout is not None
-        try:
-            for line in gateway.stdout:
-                if line.startswith("listening on "):
-                    yield int(line.rsplit(":", 1)[1])
-                    break
-            else:
-                pytest.fail("the gateway did not start")
-        finally:
-            gateway.terminate()
-            gateway.wait(10)
+    options = ("--speed", "60", "--start", "2012-05-18", "--symbols", "IBM", "MSFT", "--wait-for-client")
+    with running_gateway(*options, "--cash", "100000000") as gateway:
+        yield gateway.port
 
 
 class LiveDesk:

@@ -12,7 +12,7 @@ from core.config_schema import BrokerSettings
 from core.events import Event, Order
 from core.ib_wrapper.session import IBSession
 from core.vocabulary import OrderType, Purpose, Side
-from tests.risk.stage import wait_for
+from tests.waiting import wait_for
 
 
 class Hand:

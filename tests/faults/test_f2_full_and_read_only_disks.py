@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.risk.stage import Stage, wait_for
+from tests.risk.stage import Stage
+from tests.waiting import wait_for
 
 
 class SmallDisk:

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.risk.stage import Stage, wait_for
+from tests.risk.stage import Stage
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("lock", ["whole", "removed", "unreadable"])

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from core.flags import FlagFolder
 from tests.faults.hand import hand
-from tests.risk.stage import Stage, wait_for
+from tests.risk.stage import Stage
+from tests.waiting import wait_for
 
 
 def test_a_watchdog_that_died_between_flag_and_journal_finishes_the_kill(stage: Stage) -> None:

@@ -16,7 +16,7 @@ from paper_gateway.codec import SERVER_VERSION, FrameReader
 from paper_gateway.place_order import PlaceOrder
 from paper_gateway.request_decoder import decode_request
 from paper_gateway.types import Instrument, OrderState, OrderView
-from tests.acceptance.gateway_process import Collected
+from tests.log_records import Collected
 
 APPLE = Instrument(symbol="AAPL", con_id=265598, long_name="APPLE INC", primary_exchange="NASDAQ")
 

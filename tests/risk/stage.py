@@ -9,27 +9,14 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from core.journal import Record, read
 from core.vocabulary import Unknown
+from tests.waiting import DEADLINE_S, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30.0
-
-
-def wait_for(what: Callable[[], Any], text: str, seconds: float = DEADLINE_S) -> Any:
-    """Wait until ``what`` gives something true; returns it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.005)
-    raise AssertionError(f"waited {seconds} s in vain for: {text}")
 
 
 class Stage:

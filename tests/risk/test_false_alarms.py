@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.risk.stage import ROOT, Stage, wait_for
+from tests.risk.stage import ROOT, Stage
+from tests.waiting import wait_for
 
 
 def run_command(stage: Stage, *options: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from core.ipc import CommandClient, Signer, Verifier
 from core.locks import machine_boot_id, process_start_ticks
 from risk.fence import Fence, FenceResult
 from risk.kill_messages import FenceOutcome
-from tests.risk.stage import wait_for
+from tests.waiting import wait_for
 
 KEY = bytes(range(32))
 CLOCK = SystemClock()

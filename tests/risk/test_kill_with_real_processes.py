@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from tests.risk.stage import Stage, wait_for
+from tests.risk.stage import Stage
+from tests.waiting import wait_for
 
 
 def test_the_operators_flag_cancels_all_orders_and_flattens_the_account(stage: Stage) -> None:

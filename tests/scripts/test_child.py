@@ -4,14 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from scripts.child import Child, wait_for_text
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,13 +23,6 @@ def child(tmp_path: Path, code: str, name: str = "child") -> Child:
         folder=tmp_path,
         console=tmp_path / f"{name}.log",
     )
-
-
-def wait_until(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.01)
 
 
 def test_its_text_goes_into_its_console_file(tmp_path: Path) -> None:
@@ -67,7 +59,7 @@ def test_a_process_that_ignores_sigterm_is_ended_all_the_same(tmp_path: Path) ->
     )
     process = child(tmp_path, code)
     process.start()
-    wait_until(lambda: "ready" in process.read_console())
+    wait_for(lambda: "ready" in process.read_console())
     assert process.stop(0.2) is False
     assert process.exit_code == -signal.SIGKILL
 
@@ -77,7 +69,7 @@ def test_signals_that_the_supervisor_blocks_reach_the_child(tmp_path: Path) -> N
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         process.start()
-        wait_until(lambda: "ready" in process.read_console())
+        wait_for(lambda: "ready" in process.read_console())
         assert process.stop(20.0) is True
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -95,7 +87,7 @@ def test_an_overgrown_console_is_emptied_and_written_on(tmp_path: Path) -> None:
     )
     process.start()
     try:
-        wait_until(lambda: len(process.read_console()) > 4000)
+        wait_for(lambda: len(process.read_console()) > 4000)
         process.trim_console(10_000)
         assert len(process.read_console()) > 4000
         process.trim_console(1_000)
@@ -110,6 +102,7 @@ def test_a_child_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -
 import os, sys, time
 from pathlib import Path
 from scripts.child import Child
+from tests.waiting import wait_for
 c = Child("c", [sys.executable, "-c", "import time; time.sleep(600)"], environment=dict(os.environ),
           folder=Path({str(tmp_path)!r}), console=None)
 c.start(); print(c.pid, flush=True); time.sleep(600)
@@ -123,4 +116,4 @@ c.start(); print(c.pid, flush=True); time.sleep(600)
         assert supervisor.stdout is not None
         orphan = psutil.Process(int(supervisor.stdout.readline()))
         supervisor.kill()
-    wait_until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)

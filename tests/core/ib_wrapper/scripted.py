@@ -16,18 +16,9 @@ from core.config_schema import BrokerSettings
 from core.events import Event
 from core.ib_wrapper.session import IBSession
 from core.ib_wrapper.wire import FrameBuffer, fields_of, frame
+from tests.waiting import DEADLINE_S, wait_for
 
-DEADLINE_S = 10.0
 E = TypeVar("E")
-
-
-def wait_until(condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
-    """Wait for a condition; fail the test when it doesn't come true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not in {timeout_s} s: {what}")
-        time.sleep(0.002)
 
 
 def message(*fields: object) -> bytes:
@@ -96,7 +87,7 @@ class Peer:
 
     def greet(self) -> None:
         """Exchange versions only."""
-        wait_until(lambda: self.pump() and self.version_range, "the client's versions")
+        wait_for(lambda: self.pump() and self.version_range, "the client's versions")
         self.send("157", "20121112 09:30:00 EST")
 
     def accept_session(self, *, accounts: str = "DU1234567", next_id: int = 1) -> None:

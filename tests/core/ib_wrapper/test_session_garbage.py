@@ -6,7 +6,8 @@ import random
 
 from core.events import ConnectionChanged, Execution, OrderStatusReport
 from core.vocabulary import BrokerStatus, ConnectionState
-from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at, wait_until
+from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at
+from tests.waiting import wait_for
 
 
 def test_an_unreadable_execution_degrades_until_everything_was_asked_again(
@@ -17,7 +18,7 @@ def test_an_unreadable_execution_degrades_until_everything_was_asked_again(
         peer.accept_session()
         assert session.wait_ready(5)
         peer.send(11, -1, "not a number")
-        wait_until(lambda: session.state is ConnectionState.DEGRADED, "degraded")
+        wait_for(lambda: session.state is ConnectionState.DEGRADED, "degraded")
         number = peer.expect(7)[2]
         peer.expect(16)
         peer.expect(61)
@@ -37,7 +38,7 @@ def test_an_unreadable_tick_costs_only_the_tick(tws: ScriptedTws, events: Events
         peer.send(1, 6, "x", "y")
         peer.send(45, 6)
         peer.send(3, 5, "Submitted", 0, 100, 0, 555, 0, 0, 1, "", 0)
-        wait_until(lambda: events.of(OrderStatusReport), "the message after the bad ones")
+        wait_for(lambda: events.of(OrderStatusReport), "the message after the bad ones")
         assert session.state is ConnectionState.READY
 
 
@@ -48,7 +49,7 @@ def test_a_stream_out_of_step_is_dropped_and_made_anew(tws: ScriptedTws, events:
         assert session.wait_ready(5)
         peer.send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         tws.accept().accept_session()
-        wait_until(lambda: session.statistics.connects == 2, "second connection")
+        wait_for(lambda: session.statistics.connects == 2, "second connection")
     assert any("announced" in event.reason for event in events.of(ConnectionChanged))
 
 
@@ -81,7 +82,7 @@ def test_twenty_thousand_fuzzed_frames_leave_a_working_session(tws: ScriptedTws,
             peer.send_bytes(b"".join(batch))
             peer.pump(0)
         peer.send(3, 424242, "Filled", 1, 0, 10, 555, 0, 0, 1, "", 0)
-        wait_until(
+        wait_for(
             lambda: any(e.order_id == 424242 for e in events.of(OrderStatusReport)), "life after garbage"
         )
         assert events.of(OrderStatusReport)[-1].status is BrokerStatus.FILLED

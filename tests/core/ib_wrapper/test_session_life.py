@@ -12,7 +12,8 @@ import pytest
 from core.errors import NotConnected
 from core.events import ConnectionChanged, Execution, FeedChanged, Order, RealtimeBar
 from core.vocabulary import ConnectionState, FeedStatus, OrderType, Purpose, Side, Unknown
-from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at, wait_until
+from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at
+from tests.waiting import wait_for
 
 
 def order(ref: str = "BS-1", symbol: str = "AAPL") -> Order:
@@ -52,7 +53,7 @@ def test_a_session_becomes_ready_after_accounts_and_next_id(tws: ScriptedTws, ev
 def test_a_handshake_that_comes_byte_by_byte_works(tws: ScriptedTws, events: Events) -> None:
     with session_at(tws.port, events) as session:
         peer = tws.accept()
-        wait_until(lambda: peer.pump() and peer.version_range, "versions")
+        wait_for(lambda: peer.pump() and peer.version_range, "versions")
         for byte in message("157", "20121112 09:30:00 EST") + message(15, 1, "DU1") + message(9, 1, 3):
             peer.send_bytes(bytes([byte]))
         assert session.wait_ready(5)
@@ -64,7 +65,7 @@ def test_messages_that_come_in_one_segment_with_the_version_are_not_lost(
 ) -> None:
     with session_at(tws.port, events) as session:
         peer = tws.accept()
-        wait_until(lambda: peer.pump() and peer.version_range, "versions")
+        wait_for(lambda: peer.pump() and peer.version_range, "versions")
         peer.send_bytes(message("157", "now") + message(15, 1, "DU1") + message(9, 1, 3))
         assert session.wait_ready(5)
 
@@ -90,9 +91,9 @@ def test_a_silent_server_costs_only_the_connect_deadline(tws: ScriptedTws, event
 def test_a_server_of_an_unknown_version_is_refused(tws: ScriptedTws, events: Events) -> None:
     with session_at(tws.port, events):
         peer = tws.accept()
-        wait_until(lambda: peer.pump() and peer.version_range, "versions")
+        wait_for(lambda: peer.pump() and peer.version_range, "versions")
         peer.send("99", "now")
-        wait_until(lambda: ConnectionState.LOST in states(events), "refusal")
+        wait_for(lambda: ConnectionState.LOST in states(events), "refusal")
     lost = next(e for e in events.of(ConnectionChanged) if e.state is ConnectionState.LOST)
     assert "version 99" in lost.reason
 
@@ -101,7 +102,7 @@ def test_no_server_at_all_is_retried_until_there_is_one(events: Events) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     with session_at(port, events) as session:
-        wait_until(lambda: session.statistics.connects_failed >= 2, "two refused attempts")
+        wait_for(lambda: session.statistics.connects_failed >= 2, "two refused attempts")
         assert session.state is not ConnectionState.READY
 
 
@@ -141,7 +142,7 @@ def test_after_a_reconnect_the_broker_is_asked_again_and_subscriptions_are_renew
             "20121112  09:35:00", "DU1234567", "ISLAND", "BOT", 100, 10.5, 77, 1, 0, 100, 10.5, "BS-9", "", 0, "", 1,
         )  # fmt: skip
         again.send(50, 3, bar_id, 1_352_730_600, 1, 2, 0.5, 1.5, 300, 1.2, 4)
-        wait_until(lambda: events.of(Execution) and events.of(RealtimeBar), "both events")
+        wait_for(lambda: events.of(Execution) and events.of(RealtimeBar), "both events")
     (execution,) = events.of(Execution)
     assert execution.order_ref == "BS-9"
     assert execution.quantity == 100
@@ -157,7 +158,7 @@ def test_a_half_open_connection_is_found_by_a_probe(tws: ScriptedTws, events: Ev
         peer.accept_session()
         assert session.wait_ready(5)
         # The peer goes silent without closing, as a half-open connection does.
-        wait_until(lambda: ConnectionState.LOST in states(events), "loss")
+        wait_for(lambda: ConnectionState.LOST in states(events), "loss")
         tws.accept().accept_session()
         assert session.wait_ready(5)
         assert session.statistics.probes >= 1
@@ -183,7 +184,7 @@ def test_sessions_that_are_lost_in_the_moment_they_are_accepted_are_made_anew(
             peer.accept_session()
             peer.close()
         tws.accept().accept_session()
-        wait_until(lambda: session.statistics.connects == 16, "sixteenth session")
+        wait_for(lambda: session.statistics.connects == 16, "sixteenth session")
         assert session.wait_ready(5)
 
 
@@ -212,7 +213,7 @@ def test_losing_ibs_servers_degrades_and_1101_renews_everything(tws: ScriptedTws
         session.subscribe_realtime_bars(["AAPL"])
         peer.expect(50)
         peer.send(4, 2, -1, 1100, "Connectivity between IB and TWS has been lost")
-        wait_until(lambda: session.state is ConnectionState.DEGRADED, "degraded")
+        wait_for(lambda: session.state is ConnectionState.DEGRADED, "degraded")
         with pytest.raises(NotConnected):
             session.place(session.next_order_id(), order())
         session.cancel_all()
@@ -242,7 +243,7 @@ def test_1102_asks_for_missed_fills_and_keeps_the_subscriptions(tws: ScriptedTws
 def test_a_farm_flap_keeps_the_order_session_and_renews_silent_feeds(
     tws: ScriptedTws, events: Events
 ) -> None:
-    with session_at(tws.port, events) as session:
+    with session_at(tws.port, events, probe_interval_s=20.0) as session:
         peer = tws.accept()
         peer.accept_session()
         assert session.wait_ready(5)
@@ -253,7 +254,7 @@ def test_a_farm_flap_keeps_the_order_session_and_renews_silent_feeds(
         assert peer.expect(51)[2] == old
         new = peer.expect(50)[2]
         peer.send(50, 3, new, 1_352_730_600, 1, 2, 0.5, 1.5, 300, 1.2, 4)
-        wait_until(lambda: events.of(RealtimeBar), "a bar again")
+        wait_for(lambda: events.of(RealtimeBar), "a bar again")
         assert session.state is ConnectionState.READY
     assert [e.status for e in events.of(FeedChanged)] == [FeedStatus.STALE, FeedStatus.LIVE]
 

@@ -28,7 +28,8 @@ from core.events import (
 )
 from core.ib_wrapper.session import IBSession
 from core.vocabulary import BrokerStatus, ConnectionState, FeedStatus, OrderType, Purpose, Side, Unknown
-from tests.core.ib_wrapper.scripted import Events, Peer, ScriptedTws, message, session_at, wait_until
+from tests.core.ib_wrapper.scripted import Events, Peer, ScriptedTws, message, session_at
+from tests.waiting import wait_for
 
 
 def order(ref: str = "BS-1", **changes: object) -> Order:
@@ -86,7 +87,7 @@ def test_order_ids_exceed_the_floor_and_every_id_seen_even_after_next_valid_id_f
         peer = ready(tws, session, next_id=5)
         assert session.next_order_id() == 41
         peer.send(3, 90, "Submitted", 0, 10, 0, 555, 0, 0, 1, "", 0)
-        wait_until(lambda: events.of(OrderStatusReport), "status")
+        wait_for(lambda: events.of(OrderStatusReport), "status")
         assert session.next_order_id() == 91
         peer.close()
         ready(tws, session, next_id=1)
@@ -105,7 +106,7 @@ def test_a_cancel_overtakes_orders_that_wait_for_the_message_budget(tws: Scripte
 
         thread = threading.Thread(target=place_many)
         thread.start()
-        wait_until(lambda: placed and session.messages_available() == 0, "used-up budget")
+        wait_for(lambda: placed and session.messages_available() == 0, "used-up budget")
         session.cancel_all()
         peer.expect(58)
         arrived = sum(fields[0] == "3" for fields in peer.received)
@@ -136,7 +137,7 @@ def test_placing_without_a_connection_raises_and_nothing_is_sent_later(
             session.cancel_all()
         peer = ready(tws, session)
         peer.close()
-        wait_until(lambda: session.state is not ConnectionState.READY, "loss")
+        wait_for(lambda: session.state is not ConnectionState.READY, "loss")
         with pytest.raises(NotConnected):
             session.place(2, order())
         again = ready(tws, session)
@@ -169,7 +170,7 @@ def test_a_peer_that_takes_no_bytes_cannot_block_place_for_ever(events: Events) 
                     session.place(session.next_order_id(), order("x" * 60_000))
                 longest = max(longest, time.monotonic() - before)
             assert longest < 3.0
-            wait_until(
+            wait_for(
                 lambda: any(
                     e.state is ConnectionState.LOST and "bytes" in e.reason
                     for e in events.of(ConnectionChanged)
@@ -185,7 +186,7 @@ def test_the_statuses_of_an_order_carry_its_reference(tws: ScriptedTws, events: 
         session.place(7, order("BS-7"))
         peer.send(3, 7, "PreSubmitted", 0, 100, 0, 555, 0, 0, 1, "locate", 0)
         peer.send(3, 7, "NewerThanUs", 0, 100, 0, 555, 0, 0, 1, "", 0)
-        wait_until(lambda: len(events.of(OrderStatusReport)) == 2, "two statuses")
+        wait_for(lambda: len(events.of(OrderStatusReport)) == 2, "two statuses")
     first, second = events.of(OrderStatusReport)
     assert first.order_ref == "BS-7"
     assert first.status is BrokerStatus.PRE_SUBMITTED
@@ -199,7 +200,7 @@ def test_an_order_error_names_the_order(tws: ScriptedTws, events: Events) -> Non
         session.place(7, order("BS-7"))
         # One field more than ibapi 9.81 knows, as newer servers send: ibapi itself would drop the message.
         peer.send(4, 2, 7, 201, "Order rejected - reason:margin", "extra")
-        wait_until(lambda: events.of(BrokerError), "error")
+        wait_for(lambda: events.of(BrokerError), "error")
     (error,) = events.of(BrokerError)
     assert (error.request_id, error.code, error.order_ref) == (7, 201, "BS-7")
 
@@ -236,7 +237,7 @@ def test_a_commission_that_is_not_known_yet_is_asked_for_again(
         peer.send(*execution(number, "b.01.01"))
         peer.send(59, 1, "b.01.01", 1.25, "USD", 0, 0, 0)
         peer.send(55, 1, number)
-        wait_until(lambda: events.of(Commission), "commission")
+        wait_for(lambda: events.of(Commission), "commission")
     assert [(c.exec_id, c.amount) for c in events.of(Commission)] == [("b.01.01", Decimal("1.25"))]
 
 
@@ -254,7 +255,7 @@ def test_a_sink_that_raises_does_not_end_the_session(tws: ScriptedTws) -> None:
         seen.clear()
         for _ in range(2):
             peer.send(3, 7, "Submitted", 0, 100, 0, 555, 0, 0, 1, "", 0)
-        wait_until(lambda: sum(isinstance(e, OrderStatusReport) for e in seen) == 2, "the second status")
+        wait_for(lambda: sum(isinstance(e, OrderStatusReport) for e in seen) == 2, "the second status")
         assert session.statistics.connects == 1
 
 
@@ -264,7 +265,7 @@ def test_an_execution_with_an_unreadable_time_is_not_lost(tws: ScriptedTws, even
         fields = list(execution(-1, "b.01.01"))
         fields[15] = "yesterday, about noon"
         peer.send(*fields)
-        wait_until(lambda: events.of(Execution), "execution")
+        wait_for(lambda: events.of(Execution), "execution")
 
 
 def test_positions_are_complete_only_at_their_end_and_hold_no_zeros(tws: ScriptedTws, events: Events) -> None:
@@ -276,7 +277,7 @@ def test_positions_are_complete_only_at_their_end_and_hold_no_zeros(tws: Scripte
         peer.send(61, 3, "DU1234567", 1, "AAPL", *shares, 100, 10.5)
         peer.send(61, 3, "DU1234567", 2, "IBM", *shares, 0, 0)
         peer.send(61, 3, "DU1234567", 3, "AAPL", "OPT", "", 0, "", "", "SMART", "USD", "AAPL C", "", 5, 1)
-        wait_until(lambda: len(events.of(PositionReport)) == 3, "three positions")
+        wait_for(lambda: len(events.of(PositionReport)) == 3, "three positions")
         assert not answer.done()
         peer.send(62, 1)
         found = answer.result(5)
@@ -341,7 +342,7 @@ def test_a_burst_of_4096_bytes_followed_by_silence_arrives(tws: ScriptedTws, eve
         burst += message(3, 999, "Submitted", 0, 100, 0, 555, 0, 0, 1, "x" * rest, 0)
         assert len(burst) == 4096
         peer.send_bytes(burst)
-        wait_until(lambda: len(events.of(OrderStatusReport)) == 81, "the whole burst")
+        wait_for(lambda: len(events.of(OrderStatusReport)) == 81, "the whole burst")
 
 
 def test_many_ticks_of_one_batch_become_one_quote(tws: ScriptedTws, events: Events) -> None:
@@ -353,7 +354,7 @@ def test_many_ticks_of_one_batch_become_one_quote(tws: ScriptedTws, events: Even
         ticks.append(message(1, 6, number, 2, 11, 7, 0))
         ticks.append(message(1, 6, number, 4, -1, 0, 0))
         peer.send_bytes(b"".join(ticks))
-        wait_until(lambda: events.of(Quote) and events.of(Quote)[-1].ask == 11, "quote")
+        wait_for(lambda: events.of(Quote) and events.of(Quote)[-1].ask == 11, "quote")
     quote = events.of(Quote)[-1]
     assert (quote.bid, quote.ask, quote.bid_size, quote.ask_size) == (10.49, 11.0, 5, 7)
     assert quote.last != quote.last
@@ -371,7 +372,7 @@ def test_a_code_about_a_subscription_changes_the_feed_of_its_symbol(
         peer = ready(tws, session)
         session.subscribe_quotes(["IBM"])
         peer.send(4, 2, peer.expect(1)[2], code, "text")
-        wait_until(lambda: events.of(FeedChanged), "feed change")
+        wait_for(lambda: events.of(FeedChanged), "feed change")
         assert session.state is ConnectionState.READY
     (change,) = events.of(FeedChanged)
     assert (change.symbol, change.status) == ("IBM", status)

@@ -1,65 +1,15 @@
-"""A paper gateway as a process of its own, and the official client against it."""
+"""The official client, unmodified, for tests against the paper gateway."""
 
 import contextlib
-import logging
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 from ibapi.client import EClient
 from ibapi.contract import Contract
 from ibapi.order import Order
 from ibapi.wrapper import EWrapper
 
-ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30.0
-
-
-@contextlib.contextmanager
-def running_gateway(*arguments):
-    """Start ``python -m paper_gateway`` on a free port; gives the port."""
-    command = [
-        sys.executable,
-        "-m",
-        "paper_gateway",
-        "--port",
-        "0",
-        "--start",
-        "2010-01-04",
-        *map(str, arguments),
-    ]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        lines: list[str] = []
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("listening on 127.0.0.1:"), line + process.stdout.read()
-            reader = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
-            reader.start()
-            yield int(line.rpartition(":")[2])
-        finally:
-            assert process.poll() is None, f"the gateway died, {process.returncode}: {''.join(lines)}"
-            process.terminate()
-            try:
-                code = process.wait(timeout=20)
-            finally:
-                process.kill()
-            reader.join(timeout=10)
-            assert code == 0, "".join(lines)
-            assert "Traceback" not in "".join(lines), "".join(lines)
-
-
-def wait_until(condition, what, deadline_s=DEADLINE_S):
-    """Wait until ``condition()`` is true; returns what it gave."""
-    end = time.monotonic() + deadline_s
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited {deadline_s:g} s in vain for {what}"
-        time.sleep(0.005)
-    return found
+from tests.waiting import DEADLINE_S, wait_for
 
 
 class OfficialClient(EWrapper, EClient):  # type: ignore[misc]  # ibapi has no types
@@ -90,7 +40,7 @@ class OfficialClient(EWrapper, EClient):  # type: ignore[misc]  # ibapi has no t
             return next(([one] for one in self.named(name) if matches(*one)), None)
 
         try:
-            return wait_until(first, name, deadline_s)[0]
+            return wait_for(first, name, deadline_s)[0]
         except AssertionError as problem:
             raise AssertionError(f"{problem}; errors: {self.errors()}") from None
 
@@ -121,7 +71,7 @@ _CALLBACKS = frozenset(
 
 @contextlib.contextmanager
 def official_client(port, client_id=1):
-    client = wait_until(lambda: _connected(port, client_id), "a connection with a free client id")
+    client = wait_for(lambda: _connected(port, client_id), "a connection with a free client id")
     try:
         yield client
     finally:
@@ -131,7 +81,7 @@ def official_client(port, client_id=1):
 def _connected(port, client_id):
     """Connect once; None when the id is still in use (ibapi's socket lingers a second after disconnect)."""
     client = OfficialClient().start(port, client_id, expect_ready=False)
-    wait_until(lambda: client.named("nextValidId") or client.errors(code=326), "an answer")
+    wait_for(lambda: client.named("nextValidId") or client.errors(code=326), "an answer")
     if client.named("nextValidId"):
         return client
     client.stop()
@@ -152,15 +102,3 @@ def order(action="BUY", quantity=100, kind="MKT", **fields):
         assert hasattr(made, name)
         setattr(made, name, value)
     return made
-
-
-class Collected(logging.Handler):
-    """Keeps log records."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one."""
-        self.records.append(record)
