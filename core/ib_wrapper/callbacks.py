@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
+from ibapi.contract import Contract
 from ibapi.wrapper import EWrapper
 
 from core.clock import Clock
@@ -28,6 +29,7 @@ from core.events import (
 )
 from core.ib_wrapper import translate
 from core.ib_wrapper.feeds import Feeds
+from core.ib_wrapper.oca import OcaGroups
 from core.ib_wrapper.order_ids import OrderIds, OrderRefs
 from core.ib_wrapper.requests import IdRequests, Plain, PlainRequests, TimeRequests
 from core.ib_wrapper.times import parse_bar_end, parse_execution_time
@@ -69,6 +71,8 @@ class Callbacks(EWrapper):  # type: ignore[misc]
         times: TimeRequests,
         order_ids: OrderIds,
         order_refs: OrderRefs,
+        groups: OcaGroups,
+        on_contract: Callable[[str, Contract], None],
         pnl_account: Callable[[int], str | None],
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
@@ -84,6 +88,8 @@ class Callbacks(EWrapper):  # type: ignore[misc]
         self._times = times
         self._order_ids = order_ids
         self._order_refs = order_refs
+        self._groups = groups
+        self._on_contract = on_contract
         self._pnl_account = pnl_account
         self._log = log
         self._commissions: OrderedDict[str, tuple[Decimal, str]] = OrderedDict()
@@ -175,8 +181,10 @@ class Callbacks(EWrapper):  # type: ignore[misc]
         """One order that the broker has."""
         report = translate.open_order(orderId, contract, order, orderState)
         self._order_refs.learn(report.client_id, orderId, report.order_ref)
+        # Other clients' ids too: TWS wants new ids above every id that it has told this client.
+        self._order_ids.saw(orderId)
         if report.client_id == self._client_id:
-            self._order_ids.saw(orderId)
+            self._groups.reported(orderId, translate.group_of(order))
         self._plain[Plain.OPEN_ORDERS].collect(report)
         self._emit(report)
 
@@ -199,8 +207,7 @@ class Callbacks(EWrapper):  # type: ignore[misc]
         mktCapPrice: float,  # noqa: ARG002 (ibapi's signature)
     ) -> None:
         """State of one order."""
-        if clientId == self._client_id:
-            self._order_ids.saw(orderId)
+        self._order_ids.saw(orderId)
         self._emit(
             OrderStatusReport(
                 order_ref=self._order_refs.find(clientId, orderId),
@@ -219,6 +226,7 @@ class Callbacks(EWrapper):  # type: ignore[misc]
         """One execution, live (id -1) or asked for."""
         report = translate.execution(contract, execution, self._execution_time(execution.time))
         self._order_refs.learn(report.client_id, report.order_id, report.order_ref)
+        self._order_ids.saw(report.order_id)
         question = self._requests.find(reqId)
         if question is not None:
             self._requests.collect(reqId, report)
@@ -279,6 +287,7 @@ class Callbacks(EWrapper):  # type: ignore[misc]
     def position(self, account: str, contract: Any, position: float, avgCost: float) -> None:  # noqa: ANN401
         """One position: part of an answer, or a change."""
         report = translate.position(account, contract, position, avgCost)
+        self._on_contract(report.symbol, contract)
         self._plain[Plain.POSITIONS].collect(report)
         self._emit(report)
 

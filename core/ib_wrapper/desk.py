@@ -115,6 +115,11 @@ class RequestDesk:
             currency=self._currency,
         )
 
+    def learn(self, symbol: str, contract: Contract) -> None:
+        """Note the contract id of a position: what closes it must name the very same instrument."""
+        if contract.conId > 0:
+            self._con_ids[symbol] = contract.conId
+
     # --- questions ---------------------------------------------------------------------------------------
 
     def positions(self) -> Future[Positions | Unknown]:

@@ -1,7 +1,9 @@
 """What each of the broker's codes means and what we do about it: one table.
 
-Source: IB's page "TWS API: System, Warning and Error Message Codes", and what public clients report. A code that
-isn't listed is classed by its range: 2100-2199 are warnings, everything else fails the request that it names.
+Source: IB's page "TWS API: System, Warning and Error Message Codes", and what public clients report. IB adds codes with
+every release, some of them mere notices (10349 was one), so a code that isn't listed never ends an order: 2100-2199
+are warnings, and after anything else the broker is asked what became of the order. A question that such a code names
+has failed all the same.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class Response(StrEnum):
     """Market data stopped or can't be trusted."""
     FEED_BACK = "feed_back"
     """Market data should flow again."""
+    FEED_ENDED = "feed_ended"
+    """TWS has ended this subscription: subscribe again."""
     FEED_REFUSED = "feed_refused"
     """This subscription will never give data."""
     RETRY_CONNECT = "retry_connect"
@@ -95,22 +99,44 @@ def _rows() -> tuple[CodeInfo, ...]:
             (111, order, r.FAIL, "the time in force doesn't fit the order type"),
             (113, order, r.FAIL, "the time in force must be DAY for an order on the close"),
             (116, order, r.FAIL, "the order can't be transmitted to a dead exchange"),
+            (117, order, r.FAIL, "the size is too small for a block order"),
             (135, order, r.QUERY, "no order of that id"),
             (136, order, r.QUERY, "this order can't be cancelled by this client"),
             (161, order, r.QUERY, "a cancel came when the order could not be cancelled"),
             (201, order, r.FAIL, "the order was rejected"),
             (202, order, r.WARN, "the order was cancelled"),
             (203, order, r.FAIL, "this account may not trade the security"),
+            (329, order, r.FAIL, "the order can't be modified"),
+            (355, order, r.FAIL, "the size doesn't conform to the market rule"),
+            (382, order, r.FAIL, "the price violates TWS's precautionary limits"),
+            (383, order, r.FAIL, "the size violates TWS's precautionary limits"),
+            (387, order, r.FAIL, "the order type isn't supported here"),
+            (388, order, r.FAIL, "the size is smaller than the minimum"),
             (399, order, r.WARN, "a message about the order"),
             (404, order, r.WARN, "shares are being located for a short sale; the order is held"),
             (434, order, r.FAIL, "the order's size is zero"),
+            (460, order, r.FAIL, "no trading permission"),
             (461, order, r.FAIL, "the contract is not available for trading"),
+            (463, order, r.FAIL, "the price isn't valid"),
+            (2102, order, r.QUERY, "the order can't be modified while it is being processed"),
+            (10006, order, r.FAIL, "the parent order is missing"),
+            (10052, order, r.FAIL, "the time in force isn't valid"),
             (10147, order, r.QUERY, "the order to cancel is not known"),
             (10148, order, r.QUERY, "the order can't be cancelled in its present state"),
+            (10149, order, r.QUERY, "the order to cancel has no valid id"),
+            (10243, order, r.FAIL, "fractions of a share can't be ordered by the API"),
             (10268, order, r.FAIL, "an order attribute is no longer supported"),
+            (10289, order, r.FAIL, "the order needs a cash quantity"),
+            (10293, order, r.FAIL, "the contract is not available for trading"),
+            (10326, order, r.FAIL, "the OCA group of an order can't be changed"),
+            (10327, order, r.FAIL, "the OCA type of an order can't be changed"),
+            (10328, order, r.QUERY, "the connection was lost before the order was resolved"),
             (10349, order, r.WARN, "the time in force was set by an order preset"),
             (162, data, r.FAIL, "the historical data service refused (pacing, or no data)"),
             (165, data, r.NOTE, "a message of the historical data service"),
+            (100, request, r.WARN, "too many messages in a second; TWS hangs up next"),
+            (101, data, r.FEED_REFUSED, "too many market data lines"),
+            (102, data, r.FEED_REFUSED, "duplicate id of a market data request"),
             (200, request, r.FAIL, "no security of that definition"),
             (300, request, r.NOTE, "no subscription of that id"),
             (309, data, r.FEED_REFUSED, "too many market depth requests"),
@@ -124,9 +150,15 @@ def _rows() -> tuple[CodeInfo, ...]:
             (420, data, r.FEED_REFUSED, "no permission for real-time bars, or pacing"),
             (10089, data, r.FEED_REFUSED, "the data needs an additional subscription"),
             (10090, data, r.WARN, "part of the data isn't subscribed"),
+            (10091, data, r.WARN, "part of the data needs an additional subscription"),
             (10167, data, r.WARN, "delayed data are shown instead"),
             (10168, data, r.FEED_REFUSED, "no subscription, and delayed data are not enabled"),
+            (10182, data, r.FEED_ENDED, "live updates failed: TWS was disconnected"),
+            (10186, data, r.FEED_REFUSED, "no subscription, and delayed data are not enabled"),
             (10197, data, r.FEED_STALE, "a competing live session takes the market data"),
+            (10225, data, r.FEED_ENDED, "a bust ended the real-time bars"),
+            # Said of every value that has a fraction, for the life of a subscription: the data come all the same.
+            (10285, data, r.WARN, "a fractional size was cut to whole shares for this version of the API"),
             (2100, notice, r.WARN, "account updates were taken over by a new request"),
             (2109, notice, r.WARN, "outsideRth is ignored for this order"),
             (2137, notice, r.WARN, "the order crosses another one"),
@@ -148,4 +180,4 @@ def classify(code: int) -> CodeInfo:
         return known
     if 2100 <= code < 2200:
         return CodeInfo(code, Category.NOTICE, Response.WARN, "a warning that isn't listed")
-    return CodeInfo(code, Category.REQUEST, Response.FAIL, "an error that isn't listed")
+    return CodeInfo(code, Category.REQUEST, Response.QUERY, "an error that isn't listed")

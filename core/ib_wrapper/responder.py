@@ -20,6 +20,10 @@ from core.ib_wrapper.subscriber import Subscriber
 from core.vocabulary import FeedStatus, Unknown
 
 _CLIENT_ID_IN_USE: Final = 326
+_NOT_VALID: Final = 321
+_READ_ONLY: Final = "read-only"
+# Said anew of every bar and tick with a fraction of a share: once is enough at the level of a warning.
+_SIZE_CUT: Final = 10285
 _TEXT_LIMIT: Final = 500
 # Waiting time before the first of the questions for a missing commission; it doubles with each.
 _COMMISSION_WAIT_NS: Final = 1_000_000_000
@@ -55,6 +59,7 @@ class Responder:
         self._lock = threading.Lock()
         self._after_loss = False
         self._farm_lost = False
+        self._said_size_cut = False
         self._commission_tries: dict[str, int] = {}
         self._ask_costs_ns: int | None = None
         self.resyncs = 0
@@ -63,8 +68,7 @@ class Responder:
         """Handle one message (reader thread)."""
         info = classify(code)
         text = text[:_TEXT_LIMIT]
-        write = self._log.info if info.response in _GOOD_NEWS else self._log.warning
-        write("broker_message", code=code, request_id=request_id, text=text, meaning=info.meaning)
+        self._write(request_id, info, text)
         if info.response is Response.RETRY_CONNECT:
             self._connection.refuse(self._refusal(code, text, info))
         elif info.category in {Category.CONNECTION, Category.FARM}:
@@ -76,6 +80,17 @@ class Responder:
         elif info.response is not Response.NOTE:
             order_ref = self._order_ref_of(request_id)
             self._emit(BrokerError(request_id=request_id, code=code, message=text, order_ref=order_ref))
+
+    def _write(self, request_id: int, info: CodeInfo, text: str) -> None:
+        write = self._log.info if info.response in _GOOD_NEWS else self._log.warning
+        if info.code == _SIZE_CUT:
+            write, self._said_size_cut = self._log.debug if self._said_size_cut else write, True
+        write("broker_message", code=info.code, request_id=request_id, text=text, meaning=info.meaning)
+        if info.code == _NOT_VALID and _READ_ONLY in text.lower():
+            self._log.error(
+                "broker_is_read_only",
+                hint="no order can be sent, changed or cancelled: clear 'Read-Only API' in the API settings of TWS",
+            )
 
     def resync(self) -> Future[Any]:
         """Ask for executions, open orders and positions; what comes flows on as events.
@@ -180,5 +195,8 @@ class Responder:
                 self._desk.by_id.end(request_id, Unknown.REFUSED)
         elif info.response is Response.FEED_STALE:
             self._emit(FeedChanged(symbol=symbol, status=FeedStatus.STALE, detail=detail))
-        elif info.response in {Response.FEED_REFUSED, Response.FAIL}:
+        elif info.response is Response.FEED_ENDED:
+            self._emit(FeedChanged(symbol=symbol, status=FeedStatus.STALE, detail=detail))
+            self._subscriber.ended(symbol)
+        elif info.response in {Response.FEED_REFUSED, Response.FAIL, Response.QUERY}:
             self._emit(FeedChanged(symbol=symbol, status=FeedStatus.NO_SUBSCRIPTION, detail=detail))

@@ -23,6 +23,7 @@ from core.ib_wrapper.dispatch import Counters, Dispatcher, silence_ibapi
 from core.ib_wrapper.encoder import Encoder
 from core.ib_wrapper.feeds import Feeds
 from core.ib_wrapper.link import Link
+from core.ib_wrapper.oca import OcaGroups
 from core.ib_wrapper.order_ids import OrderIds, OrderRefs
 from core.ib_wrapper.responder import Responder
 from core.ib_wrapper.selftest import check_ibapi
@@ -87,6 +88,7 @@ class IBSession:
         self._sender = Sender()
         self._order_ids = OrderIds(order_id_floor)
         self._order_refs = OrderRefs()
+        self._groups = OcaGroups()
         self._feeds = Feeds(sink, clock)
         self._desk = RequestDesk(
             self._sender,
@@ -131,6 +133,8 @@ class IBSession:
             times=self._desk.times,
             order_ids=self._order_ids,
             order_refs=self._order_refs,
+            groups=self._groups,
+            on_contract=self._desk.learn,
             pnl_account=self._subscriber.pnl_account,
             log=log,
         )
@@ -213,7 +217,12 @@ class IBSession:
         if self._connection.state is not ConnectionState.READY:
             raise NotConnected(f"the broker connection is {self._connection.state}")
         wanted = ib_order(
-            order, order_id=order_id, account=self.account or "", parent_id=parent_id, transmit=transmit
+            order,
+            order_id=order_id,
+            account=self.account or "",
+            parent_id=parent_id,
+            transmit=transmit,
+            group=self._groups.for_order(order_id, order.oca_group),
         )
         self._order_ids.saw(order_id)
         self._order_refs.learn(self._client_id, order_id, order.order_ref)

@@ -12,8 +12,12 @@ from core.ib_wrapper.desk import RequestDesk
 from core.ib_wrapper.feeds import BAR_SECONDS, Feeds
 from core.ib_wrapper.sender import Sender
 
-# After a farm is back TWS resumes by itself; what is still silent after so long is subscribed again.
-_FARM_GRACE_NS: Final = 1_500_000_000
+# After a farm is back TWS resumes by itself; what is still silent after so long is subscribed again. Longer than the
+# five seconds of a bar: IB counts requests for bars (60 in ten minutes), so none is made in vain.
+_FARM_GRACE_NS: Final = 6_000_000_000
+# Pause before a subscription that TWS has ended is renewed, and before it is renewed again when that didn't last.
+_RENEW_NS: Final = 500_000_000
+_RENEW_AGAIN_NS: Final = 30_000_000_000
 
 
 class Subscriber:
@@ -48,6 +52,8 @@ class Subscriber:
         self._wants_pnl = False
         self._pnl: tuple[int, str] | None = None
         self._farm_back_ns: int | None = None
+        self._renewals: dict[str, int] = {}
+        self._renewed_ns: dict[str, int] = {}
         self.probes = 0
 
     # --- wishes ------------------------------------------------------------------------------------------
@@ -83,6 +89,7 @@ class Subscriber:
     def renew(self) -> None:
         """Ask for everything anew: this connection, or IB's end of it, knows of no subscription."""
         with self._lock:
+            self._renewals.clear()
             self._now_or_later(self._ask_all)
 
     def farm_is_back(self) -> None:
@@ -90,8 +97,16 @@ class Subscriber:
         with self._lock:
             self._farm_back_ns = self._clock.monotonic_ns()
 
+    def ended(self, symbol: str) -> None:
+        """Renew a symbol's subscriptions a little later: TWS has ended one of them."""
+        with self._lock:
+            now = self._clock.monotonic_ns()
+            lately = now - self._renewed_ns.get(symbol, now - _RENEW_AGAIN_NS) < _RENEW_AGAIN_NS
+            self._renewals.setdefault(symbol, now + (_RENEW_AGAIN_NS if lately else _RENEW_NS))
+
     def tick(self) -> None:
-        """Renew what stayed silent after a farm came back."""
+        """Renew what was ended, and what stayed silent after a farm came back."""
+        self._renew_ended()
         with self._lock:
             since = self._farm_back_ns
             if since is None or self._clock.monotonic_ns() - since < _FARM_GRACE_NS:
@@ -99,6 +114,17 @@ class Subscriber:
             self._farm_back_ns = None
             bars = self._feeds.silent_since(since, self._feeds.bar_symbols)
             quotes = self._feeds.silent_since(since, self._feeds.quote_symbols)
+            self._now_or_later(lambda: self._ask_each(bars, quotes, cancel=True))
+
+    def _renew_ended(self) -> None:
+        with self._lock:
+            now = self._clock.monotonic_ns()
+            due = [symbol for symbol, due_ns in self._renewals.items() if due_ns <= now]
+            for symbol in due:
+                del self._renewals[symbol]
+                self._renewed_ns[symbol] = now
+            bars = [symbol for symbol in due if symbol in self._bars]
+            quotes = [symbol for symbol in due if symbol in self._quotes]
             self._now_or_later(lambda: self._ask_each(bars, quotes, cancel=True))
 
     def probe(self) -> None:

@@ -11,11 +11,11 @@ from ibapi.contract import Contract
 from ibapi.order import Order as IbOrder
 
 from core.events import Execution, OpenOrderReport, Order, PositionReport
+from core.ib_wrapper.oca import OcaGroup
 from core.ib_wrapper.types import ContractInfo
 from core.vocabulary import BrokerStatus, OrderType, Side
 
-# A fill of one order of the group reduces the others, and only one of them is at the exchange at a time.
-_OCA_REDUCE_WITH_BLOCK: Final = 2
+_CURRENCY: Final = "USD"
 _STATUSES: Final = {status.value: status for status in BrokerStatus}
 _SIDES: Final = {"BOT": Side.BUY, "BUY": Side.BUY, "SLD": Side.SELL, "SELL": Side.SELL, "SSHORT": Side.SELL}
 _BAR_SIZES: Final = {
@@ -77,9 +77,14 @@ def status_of(text: str) -> BrokerStatus:
 
 
 def symbol_of(contract: Any) -> str:  # noqa: ANN401 (an ibapi Contract)
-    """Symbol of a stock; anything else gets a name that can't be taken for a stock."""
+    """Symbol of a stock in our currency; anything else gets a name that can't be taken for one.
+
+    A symbol names another company on another exchange: a position in SAP in Frankfurt must never be closed in New York.
+    """
     if contract.secType in {"STK", ""}:
-        return str(contract.symbol)
+        if contract.currency in {_CURRENCY, ""}:
+            return str(contract.symbol)
+        return f"{contract.symbol} (STK {contract.currency})"
     return f"{contract.localSymbol or contract.symbol} ({contract.secType})"
 
 
@@ -109,7 +114,20 @@ def stock(symbol: str, *, con_id: int, exchange: str, primary_exchange: str, cur
     return contract
 
 
-def ib_order(order: Order, *, order_id: int, account: str, parent_id: int | None, transmit: bool) -> IbOrder:
+def group_of(order: Any) -> OcaGroup:  # noqa: ANN401 (an ibapi Order)
+    """OCA group of an order as the broker has it."""
+    return OcaGroup(str(order.ocaGroup), int(order.ocaType))
+
+
+def ib_order(
+    order: Order,
+    *,
+    order_id: int,
+    account: str,
+    parent_id: int | None,
+    transmit: bool,
+    group: OcaGroup | None = None,
+) -> IbOrder:
     """Order of ours for ibapi. Decimals go out as the text that they are, never through a float."""
     wanted = IbOrder()
     wanted.orderId = order_id
@@ -130,9 +148,9 @@ def ib_order(order: Order, *, order_id: int, account: str, parent_id: int | None
             wanted.trailStopPrice = format(order.stop_price, "f")
     elif order.stop_price is not None:
         wanted.auxPrice = format(order.stop_price, "f")
-    if order.oca_group is not None:
-        wanted.ocaGroup = order.oca_group
-        wanted.ocaType = _OCA_REDUCE_WITH_BLOCK
+    if group is not None:
+        wanted.ocaGroup = group.name
+        wanted.ocaType = group.kind
     # ibapi 9.81 sets these by default and every TWS since 10.1 rejects an order that carries them (error 10268).
     wanted.eTradeOnly = False
     wanted.firmQuoteOnly = False
