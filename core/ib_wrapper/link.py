@@ -41,7 +41,10 @@ def _open_socket(
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise ConnectFailed(f"{host} can't be resolved: {error}") from error
-    connection = socket.socket(family, kind, protocol)
+    try:
+        connection = socket.socket(family, kind, protocol)
+    except OSError as error:  # no file descriptors left: there may be some at the next attempt
+        raise ConnectFailed(f"no socket can be made: {error}") from error
     try:
         connection.setblocking(False)
         connection.connect_ex(address)
