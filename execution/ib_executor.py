@@ -244,8 +244,8 @@ class IBExecutor:
         """Message that changes the total quantity of a working stop."""
         order = replace(stop.order, quantity=quantity)
         parent = self.manager.book.get(order.parent_ref) if order.parent_ref is not None else None
-        # The broker refuses an amendment (105) that doesn't repeat the parent.
-        parent_id = None if parent is None else parent.order_id
+        # While the parent works the broker wants it repeated (105); one that has ended it no longer finds (135).
+        parent_id = parent.order_id if parent is not None and parent.is_live else None
         return Outgoing(order, stop.order_id, parent_id=parent_id, former=stop.order)
 
     def _check(self, order: Order, *, position: Decimal, stop_price: Decimal | None = None) -> Verdict | None:

@@ -314,11 +314,9 @@ class Brokerage:
             self._outbox.refuse(ticket, refusal)
             return
         loses_place = terms.limit != order.limit or terms.quantity > order.quantity
-        former_group = order.ticket.oca_group
-        order.change(self._with_account(ticket), terms)
+        order.change(replace(self._with_account(ticket), parent_id=order.ticket.parent_id), terms)
         if order.stop is None:
             self._start_trailing(order)
-        self._store.regroup(order, former_group)
         self._store.touch(order)
         if loses_place:
             self._store.requeue(order)

@@ -17,6 +17,7 @@ from paper_gateway.working_order import Terms, WorkingOrder
 CANT_MODIFY_FILLED = 104
 DUPLICATE_ID = 103
 MODIFY_MISMATCH = 105
+UNKNOWN_ORDER = 135
 TICK_SIZE = 110
 BAD_TIME_IN_FORCE = 111
 NO_CONTRACT = 200
@@ -26,6 +27,8 @@ INVALID = 321
 UNSUPPORTED_TYPE = 387
 ORDER_MESSAGE = 399
 MISSING_PARENT = 10006
+OCA_GROUP_REVISION = 10326
+OCA_TYPE_REVISION = 10327
 CANCEL_UNKNOWN = 10147
 CANCEL_FINISHED = 10148
 FRACTIONAL = 10243
@@ -94,11 +97,12 @@ def read_terms(ticket: OrderTicket, listing: Listing | None, account_id: str) ->
 
 
 def check_modification(order: WorkingOrder, terms: Terms, ticket: OrderTicket) -> Refusal | None:
-    """Whether ``order`` may be changed to ``terms``: same symbol and side, not fewer shares than filled."""
+    """Whether ``order`` may be changed to ``terms``: same symbol, side and links, not fewer shares than filled."""
     if ticket.symbol != order.symbol or terms.is_buy != order.is_buy or ticket.what_if:
         return Refusal(MODIFY_MISMATCH, "Order being modified does not match original order")
-    if ticket.parent_id != order.ticket.parent_id:
-        return Refusal(MODIFY_MISMATCH, "Order being modified does not match original order: parent id")
+    refusal = _check_links(order, ticket)
+    if refusal is not None:
+        return refusal
     if terms.quantity <= order.filled:
         return Refusal(
             REJECTED,
@@ -106,6 +110,20 @@ def check_modification(order: WorkingOrder, terms: Terms, ticket: OrderTicket) -
         )
     if order.elected and (terms.kind is not order.kind or terms.stop != order.terms.stop):
         return Refusal(REJECTED, "Order rejected - reason:the stop has been elected and can't be changed")
+    return None
+
+
+def _check_links(order: WorkingOrder, ticket: OrderTicket) -> Refusal | None:
+    """Whether a modification leaves parent and group alone; a parent that has ended can't be named any more."""
+    parent = order.parent
+    if ticket.parent_id and parent is not None and parent.state.is_done:
+        return Refusal(UNKNOWN_ORDER, f"Can't find order with id ={ticket.parent_id}")
+    if ticket.parent_id != (order.ticket.parent_id if parent is not None and not parent.state.is_done else 0):
+        return Refusal(MODIFY_MISMATCH, "Order being modified does not match original order: parent id")
+    if ticket.oca_group != order.ticket.oca_group:
+        return Refusal(OCA_GROUP_REVISION, "OCA group revision is not allowed")
+    if ticket.oca_group and ticket.oca_type != order.ticket.oca_type:
+        return Refusal(OCA_TYPE_REVISION, "OCA type revision is not allowed")
     return None
 
 

@@ -88,14 +88,6 @@ class OrderStore:
         book.orders.sort(key=lambda each: each.sequence)
         book.is_dirty = True
 
-    def regroup(self, order: WorkingOrder, former_group: str) -> None:
-        """Move a modified order to the OCA group that its new ticket names."""
-        if former_group == order.ticket.oca_group:
-            return
-        _discard(self._groups, (order.ticket.client_id, former_group), order)
-        if order.ticket.oca_group:
-            self._groups.setdefault(_group(order), []).append(order)
-
     def touch(self, order: WorkingOrder) -> None:
         """Note that something about the order changed."""
         self.books[order.symbol].is_dirty = True

@@ -91,6 +91,7 @@ def test_a_reduction_shrinks_the_stop_first_and_stays_out_of_its_group() -> None
     desk.executor.submit([desk.exit(100, 40)], OPEN)
     amendment, reduction = desk.broker.placed[-2:]
     assert (amendment.order_id, amendment.order.quantity) == (stop.order_id, D(60))
+    assert amendment.parent_id is None, "TWS doesn't find a parent that has filled (135)"
     assert (reduction.order.quantity, reduction.order.oca_group) == (D(40), None)
     assert desk.state(stop.order_ref).open_quantity == 60
 

@@ -35,6 +35,7 @@ def test_the_stop_shrinks_to_what_a_cancelled_entry_has_filled() -> None:
     desk.look_after()
     amendment = desk.broker.placed[-1]
     assert (amendment.order_id, amendment.order.quantity) == (stop.order_id, D(30))
+    assert amendment.parent_id is None, "TWS doesn't find a parent that has ended (135)"
     desk.look_after()
     assert len(desk.broker.placed) == 3
     assert desk.state(stop.order_ref).open_quantity == 30

@@ -142,3 +142,33 @@ def test_a_child_may_follow_a_parent_that_has_filled():
     stop = desk.place("SELL", 100, "STP", aux_price=95, parent_id=parent)
     desk.step()
     assert desk.state(stop) is OrderState.FILLED
+
+
+def test_a_working_parent_must_be_repeated_and_a_finished_one_can_no_longer_be_named():
+    desk = Desk.drawn((100.0, 100.1, 99.9, 100.0, 1000.0)).open()
+    desk.step()
+    parent = desk.place("BUY", 100, "LMT", limit_price=90, transmit=False)
+    stop = desk.place("SELL", 100, "STP", aux_price=80, parent_id=parent, time_in_force="GTC")
+    amend = {"aux_price": 80, "order_id": stop, "time_in_force": "GTC"}
+    desk.place("SELL", 60, "STP", **amend)
+    assert desk.codes(stop)[-1] == 105
+    desk.place("BUY", 100, "LMT", limit_price=101, order_id=parent)
+    assert desk.state(parent) is OrderState.FILLED
+    desk.place("SELL", 60, "STP", parent_id=parent, **amend)
+    assert desk.codes(stop)[-1] == 135
+    assert desk.view(stop).remaining == 100
+    desk.place("SELL", 60, "STP", **amend)
+    desk.place("SELL", 50, "STP", **amend)
+    assert desk.codes(stop) == [105, 135]
+    assert desk.view(stop).remaining == 50
+
+
+def test_a_group_is_for_life():
+    desk = Desk.drawn((100.0, 100.1, 99.9, 100.0, 1000.0)).open()
+    desk.step()
+    order = desk.place("BUY", 100, "LMT", limit_price=90, oca_group="g", oca_type=2)
+    changed = {"limit_price": 91, "order_id": order}
+    desk.place("BUY", 100, "LMT", oca_group="h", oca_type=2, **changed)
+    desk.place("BUY", 100, "LMT", oca_group="g", oca_type=1, **changed)
+    desk.place("BUY", 100, "LMT", oca_group="g", oca_type=2, **changed)
+    assert desk.codes(order) == [10326, 10327]

@@ -58,6 +58,7 @@ def test_a_modified_limit_takes_effect_at_once():
     [
         ({"action": "SELL"}, 105),
         ({"parent_id": 5}, 105),
+        ({"oca_group": "g"}, 10326),
         ({"what_if": True}, 105),
         ({"quantity": 10}, 201),
         ({"limit_price": 100.001}, 110),
