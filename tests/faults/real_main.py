@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,12 @@ from typing import Any
 from core.journal import Record, read
 from tests.risk.stage import Stage
 from tests.waiting import wait_for
+
+# A replay squeezes days into seconds: limits that count by the wall clock would stop it.
+UNPACED = """
+execution: {pretrade: {max_orders_per_minute: 3000, max_repeats: 1000, quote_max_age_s: 60}}
+risk: {order_rate: {enabled: false}, daily_loss: {enabled: false}}
+"""
 
 
 class MainStage(Stage):
@@ -55,3 +62,32 @@ class MainStage(Stage):
     def main_records(self, *kinds: str) -> list[Record]:
         """Records of main's journal."""
         return list(read(self.main_journal, 0, kinds or None))
+
+
+class TradingStage(MainStage):
+    """A stage with a replay that is fast enough for main to trade at once."""
+
+    def start_gateway(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start a fast replay."""
+        self.extra = UNPACED
+        replay = (
+            "--speed",
+            "5000",
+            "--barrier",
+            "--bar-boundary",
+            "300",
+            "--sessions",
+            "30",
+            "--wait-for-client",
+        )
+        return super().start_gateway(*replay, *options)
+
+    def start_trading(self, orders: int = 6) -> dict[str, Any]:
+        """Start both processes; returns when main has sent some orders."""
+        self.start_watchdog()
+        self.start_main()
+        return self.await_beat(lambda body: body["orders_sent"] >= orders, "orders")
+
+    def new_run(self) -> None:
+        """Give the processes that are started from now on the identity of a later run."""
+        self.environment["BACKSTOP_RUN_ID"] = f"test-{secrets.token_hex(3)}"
