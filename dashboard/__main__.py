@@ -74,7 +74,7 @@ def _show_lines(options: argparse.Namespace, tails: list[ConsoleTail]) -> None:
         if time.monotonic() >= next_line:
             held_back = rationing.begin_interval()
             if held_back:
-                print(f"{'':<12} | ({held_back} more lines in {options.logs})", flush=True)
+                print(f"{'':<12} | ({held_back} more lines; all are in {options.logs})", flush=True)
             print(f"{'status':<12} | {describe(_look(options))}", flush=True)
             next_line += _PLAIN_EVERY_S
         stopping = signal.sigtimedwait(_STOPS, _REFRESH_S) is not None

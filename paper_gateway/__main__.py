@@ -24,26 +24,35 @@ _USAGE = 2
 
 
 def _speed(text: str) -> float:
-    value = float("inf") if text == "max" else float(text.removesuffix("x"))
+    try:
+        value = float("inf") if text == "max" else float(text.removesuffix("x"))
+    except ValueError:
+        value = 0.0
     if not value > 0:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"'{text}' is neither 'max' nor a number above 0")
     return value
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no date of the form YYYY-MM-DD") from None
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number above 0")
+    return int(text)
 
 
 def _cash(text: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise ValueError(text) from None
+        value = Decimal(0)
     if not value.is_finite() or not 0 < value <= Decimal("1e12"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"'{text}' is no amount above 0 and up to 10^12")
     return value
 
 
@@ -61,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="FOLDER", help="CSV or Parquet bars instead of the packaged prices")
     add(
         "--start",
-        type=date.fromisoformat,
+        type=_date,
         metavar="DATE",
         help="first session, YYYY-MM-DD (the first with a quarter of history)",
     )

@@ -25,6 +25,7 @@ from scripts.terminal import tell
 
 ROOT = Path(__file__).resolve().parent.parent
 _GATEWAY_START_S = 60.0
+_STOPPED_EARLY = "asked to stop before trading was started"
 
 
 class _Announcer:
@@ -105,10 +106,6 @@ def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) ->
     lock.describe(run_id=run.run_id)
     say = _Announcer(run.logs / "system.console.log")
     latest = control.latest_run_file(loaded)
-    enabled = [strategy.name for strategy in loaded.settings.strategies if strategy.enabled]
-    write_atomic(latest, json.dumps(control.describe_run(run, enabled)).encode())
-    if not enabled:
-        say("no strategy is enabled in the configuration: nothing will be traded")
     children: list[Child] = []
     code: int = ExitCode.INTERNAL_ERROR
     try:
@@ -134,6 +131,9 @@ def _supervise(
     settings = loaded.settings
     gateway: Child | None = None
     port: int | None = None
+    if is_stop_pending():
+        say(_STOPPED_EARLY)
+        return ExitCode.CLEAN
     if options.paper is not None:
         symbols = options.paper.symbols or settings.universe.symbols
         gateway = launch.build_gateway(run, options.paper, settings, symbols, os.environ)
@@ -143,8 +143,14 @@ def _supervise(
             return ExitCode.USAGE if gateway.exit_code == ExitCode.USAGE else ExitCode.INTERNAL_ERROR
         say(_describe_replay(options.paper, symbols, read_gateway_status(run.gateway_status)))
     if is_stop_pending():
-        say("asked to stop before anything was started")
+        say(_STOPPED_EARLY)
         return ExitCode.CLEAN
+    enabled = [strategy.name for strategy in settings.strategies if strategy.enabled]
+    if not enabled:
+        say("no strategy is enabled in the configuration: nothing will be traded")
+    # Not earlier: a start that failed would hide the run before it from --summary.
+    description = control.describe_run(run, enabled)
+    write_atomic(control.latest_run_file(loaded), json.dumps(description).encode())
     environment = launch.build_environment(
         run, os.environ, port=port, symbols=options.paper.symbols if options.paper else ()
     )

@@ -24,6 +24,8 @@ _NOT_VALID: Final = 321
 _READ_ONLY: Final = "read-only"
 # Said anew of every bar and tick with a fraction of a share: once is enough at the level of a warning.
 _SIZE_CUT: Final = 10285
+# The answer to each of our own cancels, and to each order whose OCA group has done its work.
+_CANCELLED: Final = 202
 _TEXT_LIMIT: Final = 500
 # Waiting time before the first of the questions for a missing commission; it doubles with each.
 _COMMISSION_WAIT_NS: Final = 1_000_000_000
@@ -82,7 +84,8 @@ class Responder:
             self._emit(BrokerError(request_id=request_id, code=code, message=text, order_ref=order_ref))
 
     def _write(self, request_id: int, info: CodeInfo, text: str) -> None:
-        write = self._log.info if info.response in _GOOD_NEWS else self._log.warning
+        is_everyday = info.response in _GOOD_NEWS or info.code == _CANCELLED
+        write = self._log.info if is_everyday else self._log.warning
         if info.code == _SIZE_CUT:
             write, self._said_size_cut = self._log.debug if self._said_size_cut else write, True
         write("broker_message", code=info.code, request_id=request_id, text=text, meaning=info.meaning)

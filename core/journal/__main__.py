@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str]) -> int:
         if options.command == "verify":
             return _verify(options.files)
         return _show(options)
+    except BrokenPipeError:  # of the output: dealt with below
+        raise
     except (OSError, JournalCorrupt) as error:
         print(error, file=sys.stderr)
         return ExitCode.INTERNAL_ERROR
@@ -72,7 +75,9 @@ def _human_line(record: Record) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader (``| head``) has seen enough
-        sys.stderr.close()
-        sys.exit(ExitCode.CLEAN)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.CLEAN
+    sys.exit(code)

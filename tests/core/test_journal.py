@@ -423,3 +423,15 @@ def test_any_payload_comes_back_as_it_was(tmp_path_factory, contents):
     journal.close()
     assert [record.payload for record in read(path)] == contents
     assert verify(path).ok
+
+
+def test_a_reader_that_has_seen_enough_gets_no_error(tmp_path):
+    journal = open_journal(tmp_path / "main.db")
+    fill(journal, 2000)
+    journal.close()
+    command = [sys.executable, "-m", "core.journal", "show", str(tmp_path / "main.db")]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30.0) == 0

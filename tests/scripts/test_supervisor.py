@@ -16,7 +16,8 @@ import pytest
 from core.exit_codes import ExitCode
 from scripts.child import Child
 from scripts.launch import Run
-from scripts.supervisor import STOP_SIGNALS, Supervisor, block_signals
+from scripts.supervisor import STOP_SIGNALS, Outcome, Supervisor, block_signals
+from tests.waiting import wait_for
 
 RUN_ID = "6740d2a8-abcdef"
 OBEDIENT = "import time\ntime.sleep(600)"
@@ -89,7 +90,7 @@ class System:
         return self.supervisor
 
     def wait_ready(self, *names: str) -> None:
-        wait_until(lambda: all("ready" in self.children[name].read_console() for name in names))
+        wait_for(lambda: all("ready" in self.children[name].read_console() for name in names))
 
     def close(self) -> None:
         for child in self.children.values():
@@ -107,13 +108,6 @@ def system(run: Run) -> Iterator[Callable[..., System]]:
     yield make
     for each in made:
         each.close()
-
-
-def wait_until(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.01)
 
 
 def write_watchdog(run: Run, state: str, reason: str | None = None, run_id: str = RUN_ID) -> None:
@@ -277,3 +271,12 @@ def test_a_main_that_does_not_stop_is_ended(
     assert supervisor.stop(supervisor.watch()) == ExitCode.INTERNAL_ERROR
     assert it.children["main"].exit_code == -signal.SIGKILL
     assert any("the watchdog takes over" in line for line in it.said)
+
+
+def test_a_main_that_had_not_come_to_handle_the_stop_has_done_nothing_wrong(
+    system: Callable[..., System],
+) -> None:
+    made = system(main="import time; print('ready'); time.sleep(60)")
+    supervisor = made.start()
+    made.wait_ready("main")
+    assert supervisor.stop(Outcome(text="asked to stop")) == 0
