@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench import bench_bars, bench_kill, bench_ticks, bench_watchdog
 from tests.bench.machine import describe_run
 from tests.bench.report import Row, table, write_json
+from tests.bench.stage import BenchFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_RUNS = 100
@@ -52,16 +53,24 @@ def main(arguments: list[str]) -> int:
 
     run = describe_run(options.runs, options.only)
     rows: list[Row] = []
+    failed: list[str] = []
     for name in options.only:
-        rows += BENCHES[name](options.runs, say)
-    run["load_after"] = list(os.getloadavg())
-    run["took_s"] = round(time.monotonic() - began)
-    write_json(options.json, run, rows)
+        try:
+            rows += BENCHES[name](options.runs, say)
+        except BenchFailed as problem:
+            say(f"{name} FAILED: {problem}")
+            failed.append(name)
+        run |= {
+            "load_after": [round(one, 2) for one in os.getloadavg()],
+            "took_s": round(time.monotonic() - began),
+            "failed": failed,
+        }
+        write_json(options.json, run, rows)  # after each: what was measured is kept whatever follows
     print("\n".join(f"{key}: {value}" for key, value in run.items()))
     print(f"\n{table(rows)}\n\nwritten to {options.json}")
     missed = [f"{one.work}, {one.case}" for one in rows if one.verdict == "MISSED"]
     print(f"targets missed: {'; '.join(missed) if missed else 'none'}")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

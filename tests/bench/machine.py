@@ -29,7 +29,7 @@ def describe_run(runs: int, benches: Sequence[str]) -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "load_before": list(os.getloadavg()),
+        "load_before": [round(one, 2) for one in os.getloadavg()],
     }
 
 
