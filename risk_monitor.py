@@ -6,49 +6,31 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import queue
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
 
 from core.clock import SystemClock
 from core.config_loader import Folders, LoadedSettings, load_settings
-from core.csv_log import OrderSubmissionTail
 from core.errors import AlreadyRunning, ConfigError, IncompatibleIbapi, StopTrading
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder
 from core.ib_wrapper.session import IBSession
 from core.identity import Identity, read_ipc_key
-from core.ipc import (
-    CommandClient,
-    Endpoints,
-    HeartbeatListener,
-    HeartbeatPublisher,
-    Signer,
-    Verifier,
-)
-from core.journal import Record
 from core.locks import InstanceLock, is_locked
 from core.logging import log_uncaught_errors, setup
 from core.records import RecordKind
 from risk.alerts import AlertHelper, Alerts, Severity
-from risk.fence import Fence
-from risk.heartbeat_watch import HeartbeatWatch
-from risk.kill_history import KillHistory
-from risk.monitors import Monitors
-from risk.peak import peaks_of
+from risk.assembly import Assembler
 from risk.rearm import open_journal, rearm
 from risk.recorder import Recorder
-from risk.status import StatusPublisher
-from risk.watchdog import REARM_HINT, Item, Parts, Watchdog
+from risk.watchdog import REARM_HINT, Watchdog
 
 CLOCK = SystemClock()
-# A question without an answer holds up a kill; the watchdog asks again sooner than main does.
-_REQUEST_TIMEOUT_S = 1.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -144,15 +126,19 @@ def _watch(loaded: LoadedSettings, *, refuse_if_killed: bool) -> int:
         if problem:
             alerts.tell(Severity.CRITICAL, problem)
         try:
-            return _run(
-                loaded,
-                identity=identity,
-                key=key,
-                recorder=recorder,
-                records=records,
-                alerts=alerts,
-                flags=flags,
-            )
+            with ExitStack() as resources:
+                watchdog, session = Assembler(
+                    loaded=loaded,
+                    identity=identity,
+                    ipc_key=key,
+                    recorder=recorder,
+                    alerts=alerts,
+                    flags=flags,
+                    clock=CLOCK,
+                    records=records,
+                    resources=resources,
+                ).assemble()
+                return _supervise(watchdog, session, recorder, identity, loaded)
         finally:
             alerts.close()
             recorder.close()
@@ -165,95 +151,6 @@ def _set_up_logging(loaded: LoadedSettings, identity: Identity) -> None:
     except OSError as error:
         print(f"there is no log file, the terminal has to do: {error}", file=sys.stderr)
     log_uncaught_errors()
-
-
-def _run(
-    loaded: LoadedSettings,
-    *,
-    identity: Identity,
-    key: bytes,
-    recorder: Recorder,
-    records: Sequence[Record],
-    alerts: Alerts,
-    flags: FlagFolder,
-) -> int:
-    settings, folders = loaded.settings, loaded.folders
-    endpoints = Endpoints.for_state(folders.control)
-    history = KillHistory.of(records)
-    inbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
-    session = IBSession(
-        settings.broker.model_copy(update={"request_timeout_s": _REQUEST_TIMEOUT_S}),
-        client_id=settings.broker.watchdog_client_id,
-        sink=inbox.put,
-        clock=CLOCK,
-        order_id_floor=history.order_id_floor,
-        account_id=settings.account_id,
-        exchange=settings.universe.exchange,
-        primary_exchanges=settings.universe.primary_exchanges,
-        currency=settings.universe.currency,
-    )
-    session.subscribe_account()
-    session.subscribe_pnl()
-
-    def verifier(kind: str) -> Verifier:
-        return Verifier(key, identity.run_id, sender="main", kinds={kind}, clock=CLOCK)
-
-    with (
-        closing(HeartbeatListener(endpoints.main_heartbeat, verifier("heartbeat"))) as listener,
-        closing(
-            HeartbeatPublisher(endpoints.watchdog_heartbeat, Signer.of(identity, key, CLOCK))
-        ) as publisher,
-        closing(
-            CommandClient(
-                endpoints.main_commands, signer=Signer.of(identity, key, CLOCK), verifier=verifier("reply")
-            )
-        ) as commands,
-        closing(OrderSubmissionTail(folders.logs / "order_submissions.csv")) as submissions,
-    ):
-        heartbeats = HeartbeatWatch(
-            listener, file=folders.logs / "main_heartbeat.json", run_id=identity.run_id, clock=CLOCK
-        )
-        main_lock = folders.state / "main.lock"
-        watchdog = Watchdog(
-            Parts(
-                settings=settings.risk,
-                run_id=identity.run_id,
-                main_lock=main_lock,
-                clock=CLOCK,
-                session=session,
-                flags=flags,
-                fence=Fence(
-                    commands,
-                    lock_path=main_lock,
-                    run_id=identity.run_id,
-                    timeout_s=settings.risk.fence_timeout_s,
-                    clock=CLOCK,
-                    heard=lambda: heartbeats.process,
-                ),
-                monitors=Monitors(
-                    settings.risk,
-                    heartbeats=heartbeats,
-                    main_journal=folders.state / "main.db",
-                    submissions=submissions,
-                    run_id=identity.run_id,
-                    clock=CLOCK,
-                ),
-                heartbeats=heartbeats,
-                recorder=recorder,
-                alerts=alerts,
-                status=StatusPublisher(
-                    publisher,
-                    file=folders.logs / "risk_monitor_heartbeat.json",
-                    log=folders.logs / "risk_log.csv",
-                    identity=identity,
-                    clock=CLOCK,
-                ),
-                history=history,
-                peaks=peaks_of(records),
-            ),
-            inbox,
-        )
-        return _supervise(watchdog, session, recorder, identity, loaded)
 
 
 def _supervise(

@@ -83,8 +83,8 @@ class IBSession:
         self._wanted_account = account_id
         self._accounts: tuple[str, ...] = ()
         self._has_next_id = False
-        log = logger if logger is not None else structlog.get_logger("core.ib_wrapper")
-        self._log: structlog.typing.FilteringBoundLogger = log
+        log: structlog.typing.FilteringBoundLogger = logger or structlog.get_logger("core.ib_wrapper")
+        self._log = log
         self._sender = Sender()
         self._order_ids = OrderIds(order_id_floor)
         self._order_refs = OrderRefs()
@@ -110,22 +110,29 @@ class IBSession:
         self._connection = Connection(
             settings, client_id=client_id, clock=clock, emit=sink, owner=self, log=log
         )
-        self._responder = Responder(
+        self._responder = self._new_responder(sink, clock)
+        self._callbacks = self._new_callbacks(sink, clock, zone)
+        self._counters = Counters()
+
+    def _new_responder(self, sink: Callable[[Event], None], clock: Clock) -> Responder:
+        return Responder(
             connection=self._connection,
             desk=self._desk,
             subscriber=self._subscriber,
             feeds=self._feeds,
-            order_ref_of=lambda order_id: self._order_refs.find(client_id, order_id),
+            order_ref_of=lambda order_id: self._order_refs.find(self._client_id, order_id),
             emit=sink,
-            client_id=client_id,
+            client_id=self._client_id,
             clock=clock,
-            log=log,
+            log=self._log,
         )
-        self._callbacks = Callbacks(
+
+    def _new_callbacks(self, sink: Callable[[Event], None], clock: Clock, zone: str) -> Callbacks:
+        return Callbacks(
             emit=sink,
             clock=clock,
             zone=zone_named(zone),
-            client_id=client_id,
+            client_id=self._client_id,
             hooks=self,
             feeds=self._feeds,
             requests=self._desk.by_id,
@@ -136,9 +143,8 @@ class IBSession:
             groups=self._groups,
             on_contract=self._desk.learn,
             pnl_account=self._subscriber.pnl_account,
-            log=log,
+            log=self._log,
         )
-        self._counters = Counters()
 
     # --- life --------------------------------------------------------------------------------------------
 

@@ -10,9 +10,8 @@ from datetime import date
 from core.clock import Clock
 from core.config_loader import LoadedSettings
 from core.csv_log import OrderSubmissionLog
-from core.errors import StopTrading
 from core.event_queue import EventQueue
-from core.events import BrokerSnapshot, Halt, Order
+from core.events import BrokerSnapshot, Halt
 from core.flags import FlagFolder
 from core.ib_wrapper.session import IBSession
 from core.identity import Identity
@@ -43,6 +42,7 @@ from portfolio.live_manager.order_desk import OrderDesk
 from portfolio.live_manager.reconciler import Reconciler
 from portfolio.live_manager.startup import Startup
 from portfolio.live_manager.status import RunStatus
+from portfolio.live_manager.submission_file import SubmissionFile
 from portfolio.live_manager.trader import Trader
 from strategy.registry import create_enabled
 
@@ -123,36 +123,20 @@ class Assembler:
         )
         executor, upkeep = self._execution(book, manager, session, feed)
         reconciler = self._reconciler(book, manager, session)
-        desk = OrderDesk(
-            book=book,
-            manager=manager,
-            executor=executor,
-            upkeep=upkeep,
-            journal=self._journal,
-            status=self._status,
-            ask_broker=reconciler.request_soon,
-        )
-        reconciler.book_execution = desk.on_execution
+        desk = self._desk(book, manager, executor, upkeep, reconciler)
         trader = self._trader(book, desk, session)
         backfill = self._backfill(session, trader)
         heartbeat, publisher = self._heartbeat(book, desk)
         watchdog = self._watchdog()
-        engine = Engine(
-            EngineParts(
-                queue=self._queue,
-                journal=self._journal,
-                clock=self._clock,
-                status=self._status,
-                book=book,
-                guard=self._guard(watchdog),
-                lane=self._lane,
-                feed=feed,
-                desk=desk,
-                reconciler=reconciler,
-                trader=trader,
-                backfill=backfill,
-                heartbeat=heartbeat,
-            )
+        engine = self._engine(
+            book=book,
+            watchdog=watchdog,
+            feed=feed,
+            desk=desk,
+            reconciler=reconciler,
+            trader=trader,
+            backfill=backfill,
+            heartbeat=heartbeat,
         )
         startup = Startup(
             settings=self._settings,
@@ -256,6 +240,26 @@ class Assembler:
         if not answer.cancelled() and answer.exception() is None:
             self._queue.put(answer.result())
 
+    def _desk(
+        self,
+        book: LiveBook,
+        manager: OrderManager,
+        executor: IBExecutor,
+        upkeep: OrderUpkeep,
+        reconciler: Reconciler,
+    ) -> OrderDesk:
+        desk = OrderDesk(
+            book=book,
+            manager=manager,
+            executor=executor,
+            upkeep=upkeep,
+            journal=self._journal,
+            status=self._status,
+            ask_broker=reconciler.request_soon,
+        )
+        reconciler.book_execution = desk.on_execution
+        return desk
+
     def _trader(self, book: LiveBook, desk: OrderDesk, session: IBSession) -> Trader:
         enabled = [one for one in self._settings.strategies if one.enabled]
         strategies = create_enabled(self._settings.strategies)
@@ -322,6 +326,36 @@ class Assembler:
             clock=self._clock,
         )
 
+    def _engine(
+        self,
+        *,
+        book: LiveBook,
+        watchdog: HeartbeatListener,
+        feed: IBFeed,
+        desk: OrderDesk,
+        reconciler: Reconciler,
+        trader: Trader,
+        backfill: Backfill,
+        heartbeat: Heartbeat,
+    ) -> Engine:
+        return Engine(
+            EngineParts(
+                queue=self._queue,
+                journal=self._journal,
+                clock=self._clock,
+                status=self._status,
+                book=book,
+                guard=self._guard(watchdog),
+                lane=self._lane,
+                feed=feed,
+                desk=desk,
+                reconciler=reconciler,
+                trader=trader,
+                backfill=backfill,
+                heartbeat=heartbeat,
+            )
+        )
+
     def _verifier(self, kind: str) -> Verifier:
         return Verifier(self._key, self._identity.run_id, sender=WATCHDOG, kinds={kind}, clock=self._clock)
 
@@ -344,29 +378,6 @@ class Assembler:
                 source=WATCHDOG,
             )
         )
-
-
-class SubmissionFile:
-    """The submission log with the clock's stamps; what can't be written stops trading.
-
-    Parameters
-    ----------
-    log
-        The file that the watchdog counts lines of.
-    clock
-        Stamps each line.
-    """
-
-    def __init__(self, log: OrderSubmissionLog, clock: Clock) -> None:
-        self._log = log
-        self._clock = clock
-
-    def record(self, order: Order) -> None:
-        """Write one line before the order leaves."""
-        try:
-            self._log.append(order, wall_ns=self._clock.now_ns(), monotonic_ns=self._clock.monotonic_ns())
-        except OSError as error:
-            raise StopTrading(f"the order submission log can't be written: {error}") from error
 
 
 def close_lane(lane: OrderLane) -> None:
