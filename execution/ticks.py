@@ -9,10 +9,14 @@ from typing import Final
 from core.vocabulary import Side
 
 DEFAULT_TICK: Final = Decimal("0.01")
+_DOLLAR: Final = 1.0
 
 
 class PriceGrid:
-    """Rounds prices to each symbol's minimum tick.
+    """Rounds prices to each symbol's minimum tick, and from a dollar on at least to cents.
+
+    IB's ``minTick`` is the smallest tick that a contract has at any price; US stocks at a dollar or more take no
+    fractions of a cent (Regulation NMS, rule 612).
 
     Parameters
     ----------
@@ -41,6 +45,8 @@ class PriceGrid:
 
     def _round(self, symbol: str, price: float, *, up: bool) -> Decimal:
         tick = self._min_ticks.get(symbol, DEFAULT_TICK)
+        if price >= _DOLLAR:
+            tick = max(tick, DEFAULT_TICK)
         # Twelve digits hide binary noise: 10.1 must not become 10.11 because its double is 10.0999999...
         steps = (Decimal(f"{price:.12g}") / tick).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
         return (steps * tick).quantize(tick)

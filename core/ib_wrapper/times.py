@@ -13,6 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 NS_PER_S: Final = 1_000_000_000
+_HOUR_S: Final = 3_600
 # A daily bar carries only its date; regular trading in US stocks ends then (an early close isn't known here).
 DAILY_CLOSE: Final = time(16, 0)
 
@@ -68,6 +69,9 @@ def parse_execution_time(text: str, default_zone: ZoneInfo) -> int:
 def parse_bar_end(text: str, bar_size_s: int, zone: ZoneInfo) -> int:
     """End of a historical bar, which TWS stamps with its start.
 
+    Bars end at multiples of their size on the clock: the first hourly bar of a session that opens at 09:30 ends at
+    10:00.
+
     Raises
     ------
     ValueError
@@ -77,7 +81,9 @@ def parse_bar_end(text: str, bar_size_s: int, zone: ZoneInfo) -> int:
     if len(stamp) == 8 and stamp.isdigit():
         day = datetime.strptime(stamp, "%Y%m%d")  # noqa: DTZ007 (zone follows)
         return to_ns(datetime.combine(day, DAILY_CLOSE, tzinfo=zone))
-    return (int(stamp) + bar_size_s) * NS_PER_S
+    start_s = int(stamp)
+    end_s = (start_s // bar_size_s + 1) * bar_size_s if bar_size_s <= _HOUR_S else start_s + bar_size_s
+    return end_s * NS_PER_S
 
 
 def format_end(end_ns: int | None) -> str:

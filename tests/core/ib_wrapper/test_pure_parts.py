@@ -190,6 +190,9 @@ def test_a_time_that_cannot_be_read_is_an_error(text: str) -> None:
 
 def test_bars_are_stamped_with_their_end() -> None:
     assert parse_bar_end("1352730600", 300, NEW_YORK) == 1_352_730_900 * 10**9
+    opening, ten = (datetime(2012, 11, 12, *clock, tzinfo=NEW_YORK) for clock in ((9, 30), (10, 0)))
+    assert parse_bar_end(str(int(opening.timestamp())), 3600, NEW_YORK) == to_ns(ten)
+    assert parse_bar_end(str(int(ten.timestamp())), 3600, NEW_YORK) == to_ns(ten) + 3600 * 10**9
     closing = datetime(2012, 11, 12, 21, 0, tzinfo=UTC)
     assert parse_bar_end("20121112", 86_400, NEW_YORK) == to_ns(closing)
     assert format_end(to_ns(closing)) == "20121112 21:00:00 UTC"
