@@ -13,7 +13,14 @@ import structlog
 from core.clock import Clock, SystemClock
 from core.code_version import code_version
 from core.config_loader import LoadedSettings, load_settings
-from core.errors import AlreadyRunning, BackstopError, ConfigError, IncompatibleIbapi, JournalCorrupt
+from core.errors import (
+    AlreadyRunning,
+    BackstopError,
+    ConfigError,
+    IncompatibleIbapi,
+    JournalCorrupt,
+    StopTrading,
+)
 from core.event_queue import EventQueue
 from core.events import Halt, Shutdown
 from core.exit_codes import ExitCode
@@ -124,9 +131,12 @@ def run(loaded: LoadedSettings, identity: Identity, key: bytes, clock: Clock) ->
     assembly.commands.start()
     code = trade(assembly)
     code = shut_down(assembly, loaded.settings.execution.on_shutdown, code)
-    journal.append(
-        RecordKind.RUN_ENDED, {"reason": assembly.engine.stop_asked or "halted", "exit_code": int(code)}
-    )
+    try:
+        journal.append(
+            RecordKind.RUN_ENDED, {"reason": assembly.engine.stop_asked or "halted", "exit_code": int(code)}
+        )
+    except StopTrading as error:  # a full disk may be why it ended; the exit code stands without it
+        structlog.get_logger(PROCESS).critical("end_not_journaled", detail=str(error))
     journal.close()
     return code
 

@@ -16,7 +16,7 @@ _RECONCILE_PATIENCE_S = 5.0
 
 
 def shut_down(assembly: Assembly, policy: ShutdownPolicy, code: ExitCode) -> ExitCode:
-    """End main in order; returns ``code``.
+    """End main in order; returns the exit code: ``code``, or HALTED when the halt came only now.
 
     A halted process cancels nothing by itself: from then on the orders are the watchdog's.
     """
@@ -25,8 +25,7 @@ def shut_down(assembly: Assembly, policy: ShutdownPolicy, code: ExitCode) -> Exi
     halted = status.phase is Phase.HALTED
     connected = status.connection is ConnectionState.READY
     log.info("stopping", reason=engine.stop_asked, policy="none, halted" if halted else policy)
-    if not halted:
-        status.phase = Phase.STOPPING
+    status.enter(Phase.STOPPING)
     if connected and not halted:
         asked = assembly.upkeep.shut_down(policy)
         log.info("orders_at_shutdown", cancelled=len(asked), left=assembly.desk.working_orders - len(asked))
@@ -36,7 +35,9 @@ def shut_down(assembly: Assembly, policy: ShutdownPolicy, code: ExitCode) -> Exi
         _last_reconciliation(assembly)
     assembly.commands.stop()
     assembly.session.stop()
-    status.phase = Phase.HALTED if halted else Phase.STOPPED
+    status.enter(Phase.STOPPED)
+    if status.phase is Phase.HALTED and code is ExitCode.CLEAN:
+        code = ExitCode.HALTED  # it came during the shutdown
     engine.farewell()
     assembly.publisher.close()
     assembly.watchdog.close()

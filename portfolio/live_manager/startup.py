@@ -136,7 +136,7 @@ class Startup:
             )
 
     def _warm_up(self) -> None:
-        self._status.phase = Phase.WARMING
+        self._status.enter(Phase.WARMING)
         symbols = self._settings.universe.symbols
         timeout_s = self._settings.broker.request_timeout_s
         contracts = self._background(
@@ -169,8 +169,7 @@ class Startup:
         self._log.info("warmed_up", rows=len(warmup.rows), until_ns=warmup.last_end_ns)
 
     def _subscribe(self) -> None:
-        if self._status.phase is not Phase.HALTED:
-            self._status.phase = Phase.TRADING
+        self._status.enter(Phase.TRADING)
         self._backfill.start_after(self._status.market_ns)
         self._feed.start(after_ns=self._status.market_ns)
 

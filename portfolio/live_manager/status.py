@@ -50,6 +50,11 @@ class RunStatus:
     denials: Counter[str] = field(default_factory=Counter)
     halt: Halt | None = None
 
+    def enter(self, phase: Phase) -> None:
+        """Go on to ``phase``; what is halted stays halted, whatever was under way."""
+        if self.phase is not Phase.HALTED:
+            self.phase = phase
+
     @property
     def halt_level(self) -> HaltLevel:
         """How far the engine has stopped."""

@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.faults.real_main import TradingStage
+from tests.faults.small_disk import SmallDisk
 from tests.risk.stage import Stage
 from tests.waiting import wait_for
-
-
-class SmallDisk:
-    """A memory disk under a folder, that can be filled and made read-only. Needs the right to mount."""
-
-    def __init__(self, folder: Path, size: str = "4m") -> None:
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        done = self._call("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
-        if done.returncode:
-            pytest.skip(f"no right to mount: {done.stderr.strip()}")
-
-    def fill(self) -> None:
-        """Leave not a byte."""
-        with suppress(OSError), (self.folder / "filler").open("ab", buffering=0) as file:
-            while True:
-                file.write(b"\0" * 4096)
-
-    def make_read_only(self) -> None:
-        """Refuse every write; a folder only, that no process writes to now."""
-        done = self._call("mount", "-o", "remount,ro", str(self.folder))
-        assert done.returncode == 0, done.stderr
-
-    def close(self) -> None:
-        """Take the disk away."""
-        self._call("umount", "-l", str(self.folder))
-
-    @staticmethod
-    def _call(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -122,3 +92,14 @@ def test_a_watchdog_that_starts_beside_a_read_only_folder_kills_all_the_same(
                 assert "the flag can't be written" in stage.output("watchdog")
     finally:
         part.close()
+
+
+def test_a_main_whose_disk_is_full_halts_says_so_and_trades_no_more(disk: SmallDisk) -> None:
+    with TradingStage(disk.folder) as stage:
+        stage.start_trading()
+        disk.fill()
+        wait_for(lambda: "main has halted: journal" in stage.output("watchdog"), "the alert")
+        sent = stage.output("main").count("order sent")
+        stage.main.send_signal(signal.SIGTERM)
+        assert stage.main.wait(30) == 3, stage.output("main")[-2000:]
+        assert stage.output("main").count("order sent") == sent

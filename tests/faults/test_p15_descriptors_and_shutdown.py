@@ -61,3 +61,19 @@ def test_a_stop_during_the_start_is_a_clean_end_without_an_alarm(stage: MainStag
     code = main.wait(20)
     assert code in (0, -signal.SIGTERM), stage.output("main")
     assert stage.beat().get("phase") in (None, "stopped")
+
+
+def test_a_halt_during_the_start_stands_when_the_start_goes_on(stage: MainStage) -> None:
+    gateway = stage.processes[0]
+    gateway.send_signal(signal.SIGSTOP)
+    main = stage.start_main()
+    stage.await_phase("starting")
+    stage.kill_now.touch()
+    stage.await_phase("halted")
+    gateway.send_signal(signal.SIGCONT)
+    wait_for(lambda: "warmed up" in stage.output("main"), "the rest of the start")
+    body = stage.await_beat(lambda body: body["connection"] == "ready", "a heartbeat after it")
+    assert body["phase"] == "halted"
+    main.send_signal(signal.SIGTERM)
+    assert main.wait(20) == 3, stage.output("main")[-2000:]
+    assert stage.beat()["phase"] == "halted"
