@@ -50,6 +50,8 @@ class Reason(IntEnum):
     NOT_RECONCILED = 66
     EXIT_PENDING = 67
     MARKET_CLOSED = 68
+    # backtest
+    ORDER_EXPIRED = 80
 
     @property
     def code(self) -> str:

@@ -1,0 +1,174 @@
+"""The simulated account and its records, as kernels see them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backtester.money import micros
+from core.kernel import kernel
+from core.reasons import Reason
+
+FloatMatrix = npt.NDArray[np.float64]
+IntMatrix = npt.NDArray[np.int64]
+IntVector = npt.NDArray[np.int64]
+
+
+class Kind(IntEnum):
+    """What a working order is for."""
+
+    NOTHING = 0
+    ENTRY = 1
+    EXIT = 2
+    STOP = 3
+    """A protective stop that has been triggered; what the volume didn't take goes on as a market order."""
+
+
+class FillColumn(IntEnum):
+    """Columns of the record of fills. Prices and amounts in micro-dollars; ``QUANTITY`` is signed."""
+
+    BAR = 0
+    STRATEGY = 1
+    SYMBOL = 2
+    QUANTITY = 3
+    PRICE = 4
+    COMMISSION = 5
+    KIND = 6
+    REASON = 7
+    DECIDED = 8
+
+
+class DenialColumn(IntEnum):
+    """Columns of the record of denials; ``QUANTITY`` is what was not ordered, or not filled, 0 if nothing was sized."""
+
+    BAR = 0
+    STRATEGY = 1
+    SYMBOL = 2
+    REASON = 3
+    QUANTITY = 4
+
+
+class Book(NamedTuple):
+    """Positions and orders; every matrix is of shape (strategies, symbols).
+
+    A strategy has at most one working order a symbol, and beside it a protective stop.
+
+    ``position`` is signed. ``kind``, ``left`` (signed), ``filled``, ``turnover``, ``charged``, ``month_shares``,
+    ``reason``, ``decided`` (bar) and ``next_stop`` belong to the working order; ``stop`` is the price of the position's
+    protective stop, 0 for none. ``said`` and ``told`` hold the last reason of the decision and the last denial.
+    """
+
+    position: FloatMatrix
+    kind: IntMatrix
+    left: IntMatrix
+    filled: IntMatrix
+    turnover: IntMatrix
+    charged: IntMatrix
+    month_shares: IntMatrix
+    reason: IntMatrix
+    decided: IntMatrix
+    next_stop: IntMatrix
+    stop: IntMatrix
+    said: IntMatrix
+    told: IntMatrix
+
+
+class Money(NamedTuple):
+    """Cash in micro-dollars (trade date, and settled), and the month's counters."""
+
+    cash: int
+    settled: int
+    month: int
+    month_fills: int
+    month_shares: int
+
+
+class Records(NamedTuple):
+    """Fills and denials, one a row; ``counts`` says how many of each are used."""
+
+    fills: IntMatrix
+    denials: IntMatrix
+    counts: IntVector
+
+
+def new_book(strategies: int, symbols: int) -> Book:
+    """Book without positions."""
+    whole = [np.zeros((strategies, symbols), dtype=np.int64) for _ in Book._fields[1:]]
+    return Book(np.zeros((strategies, symbols)), *whole)
+
+
+def new_records(rows: int) -> Records:
+    """Make records with room for ``rows`` fills and as many denials."""
+    return Records(
+        np.zeros((rows, len(FillColumn)), dtype=np.int64),
+        np.zeros((rows, len(DenialColumn)), dtype=np.int64),
+        np.zeros(2, dtype=np.int64),
+    )
+
+
+@kernel
+def with_room(records: Records, rows: int) -> Records:
+    """Make room for ``rows`` more fills and denials: records twice as large when there is too little."""
+    fills, denials, counts = records
+    if fills.shape[0] - counts[0] < rows:
+        fills = _enlarged(fills, counts[0], rows)
+    if denials.shape[0] - counts[1] < rows:
+        denials = _enlarged(denials, counts[1], rows)
+    return Records(fills, denials, counts)
+
+
+@kernel
+def _enlarged(table: IntMatrix, used: int, rows: int) -> IntMatrix:
+    larger = np.zeros((2 * table.shape[0] + rows, table.shape[1]), dtype=np.int64)
+    larger[:used] = table[:used]
+    return larger
+
+
+@kernel
+def deny(
+    book: Book, records: Records, bar: int, cell: tuple[int, int], reason: Reason, quantity: int
+) -> None:
+    """Record a denial, unless it repeats the last one of this strategy and symbol."""
+    if book.told[cell] == reason:
+        return
+    book.told[cell] = reason
+    row = records.denials[records.counts[1]]
+    row[DenialColumn.BAR] = bar
+    row[DenialColumn.STRATEGY] = cell[0]
+    row[DenialColumn.SYMBOL] = cell[1]
+    row[DenialColumn.REASON] = reason
+    row[DenialColumn.QUANTITY] = quantity
+    records.counts[1] += 1
+
+
+@kernel
+def start_order(
+    book: Book, cell: tuple[int, int], kind: Kind, quantity: int, reason: int, decided: int, next_stop: int
+) -> None:
+    """Put a market order to work in the place of whatever worked before; ``quantity`` is signed."""
+    book.kind[cell] = kind
+    book.left[cell] = quantity
+    book.filled[cell] = 0
+    book.turnover[cell] = 0
+    book.charged[cell] = 0
+    book.reason[cell] = reason
+    book.decided[cell] = decided
+    book.next_stop[cell] = next_stop
+
+
+@kernel
+def gross_and_net(book: Book, closes: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed."""
+    gross, net = 0, 0
+    for symbol in range(book.position.shape[1]):
+        held = 0
+        for strategy in range(book.position.shape[0]):
+            held += int(book.position[strategy, symbol])
+        if held != 0:
+            value = held * micros(closes[symbol])
+            gross += abs(value)
+            net += value
+    return gross, net

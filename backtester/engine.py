@@ -1,0 +1,260 @@
+"""The account's loop: bar by bar over all symbols at once, with shared cash, as the live engine goes from row to row.
+
+At each bar, in this order (live: `portfolio.live_manager.trader`):
+
+1. Orders that were decided on earlier closes fill (`backtester.fills`); what a session leaves of DAY orders ends.
+2. A session that begins books the last one's closing value for the volatility target, and releases settled cash.
+3. The account is valued at the closes, the peak included.
+4. `portfolio.decision.decide_into` decides on the signals and market rows of this close.
+5. The decisions become orders for the bars that follow (`backtester.orders`).
+
+So nothing that is decided on a close can fill before the next bar.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backtester.book import (
+    Book,
+    FloatMatrix,
+    IntMatrix,
+    IntVector,
+    Money,
+    Records,
+    gross_and_net,
+    new_book,
+    new_records,
+    with_room,
+)
+from backtester.costs import Costs
+from backtester.fills import Account, Place, has_price, trade_symbol
+from backtester.money import LARGEST_NLV, dollars
+from backtester.orders import Decided, OrderRules, expire_orders, place_orders
+from backtester.scan import MarketScan
+from core.kernel import kernel
+from portfolio.decision import decide_into
+from portfolio.decision_types import (
+    AccountRow,
+    DecisionInputs,
+    DecisionParameters,
+    DecisionState,
+    new_decision_state,
+)
+from portfolio.market_rows import MarketRows
+from portfolio.risk_manager import close_session
+
+FloatArray = npt.NDArray[np.float64]
+_FIRST_RECORDS = 1024
+
+
+class Clock(NamedTuple):
+    """What a bar's time means, shape (bars,): session number, whether it is the session's last bar, month number.
+
+    ``settles`` of shape (sessions,) is the session in which a sale of each session settles.
+    """
+
+    session: IntVector
+    is_last: npt.NDArray[np.bool_]
+    month: IntVector
+    settles: IntVector
+
+
+class Tape(NamedTuple):
+    """Everything that doesn't depend on the account: bars (bars, symbols, 5), the scans over them, and the clock."""
+
+    bars: FloatArray
+    signals: FloatArray
+    market: MarketScan
+    clock: Clock
+
+
+class Rules(NamedTuple):
+    """How the account trades."""
+
+    decision: DecisionParameters
+    orders: OrderRules
+    costs: Costs
+    at_close: bool
+    day_orders: bool
+    first: int
+    """First bar that is traded on; those before it are warm-up."""
+
+
+class Curve(NamedTuple):
+    """The account after each bar, micro-dollars, shape (bars,): net liquidation value, cash, gross position value."""
+
+    nlv: IntVector
+    cash: IntVector
+    gross: IntVector
+
+
+class Outcome(NamedTuple):
+    """What a simulation leaves: records, curve, the book at its end, and the bars that were simulated."""
+
+    records: Records
+    curve: Curve
+    book: Book
+    bars_done: int
+
+
+class Desk(NamedTuple):
+    """What the loop writes besides the account: cash due by session, curve, and the decision's output."""
+
+    due: IntVector
+    curve: Curve
+    targets: FloatMatrix
+    reasons: IntMatrix
+
+
+class _Day(NamedTuple):
+    """Value of the account in micro-dollars: last and highest NLV, gross position value."""
+
+    nlv: int
+    peak: int
+    gross: int
+
+
+def simulate(tape: Tape, rules: Rules, cash: int, volatility_window_sessions: int) -> Outcome:
+    """Run an account over a tape.
+
+    Parameters
+    ----------
+    tape, rules
+        What is traded, and how.
+    cash
+        Opening cash in micro-dollars.
+    volatility_window_sessions
+        Window of the volatility target.
+
+    Returns
+    -------
+    Outcome
+        ``bars_done`` is less than the tape's bars when the account grew beyond `LARGEST_NLV`.
+    """
+    bars, strategies, symbols = tape.signals.shape
+    state = new_decision_state(strategies, symbols, volatility_window_sessions)
+    book, records = new_book(strategies, symbols), new_records(_FIRST_RECORDS)
+    curve = Curve(*(np.full(bars, cash, dtype=np.int64) for _ in Curve._fields))
+    curve.gross[:] = 0
+    desk = Desk(
+        due=np.zeros(len(tape.clock.settles) + 2, dtype=np.int64),
+        curve=curve,
+        targets=np.zeros((strategies, symbols)),
+        reasons=np.zeros((strategies, symbols), dtype=np.int64),
+    )
+    records, done = _run(tape, rules, Money(cash, cash, -1, 0, 0), state, book, records, desk)
+    return Outcome(records, curve, book, done)
+
+
+@kernel
+def _run(
+    tape: Tape, rules: Rules, money: Money, state: DecisionState, book: Book, records: Records, desk: Desk
+) -> tuple[Records, int]:
+    """Go from bar to bar; return the records and the number of bars that were done."""
+    clock = tape.clock
+    rows = 3 * book.kind.size  # of one bar: an order, a stop and a denial or two a strategy and symbol
+    day = _Day(money.cash, money.cash, 0)
+    for bar in range(rules.first, tape.bars.shape[0]):
+        records = with_room(records, rows)
+        money = _begin_month(money, clock.month[bar])
+        money = _trade(tape, rules, Account(book, state.directions, desk.due, records), money, bar)
+        if rules.day_orders and clock.is_last[bar]:
+            expire_orders(book, records, bar)
+        if bar == rules.first or clock.session[bar] != clock.session[bar - 1]:
+            money = _settle(money, clock, desk.due, bar)
+            if bar > rules.first:
+                state = _begin_session(rules.decision, state, day.nlv)
+        day = _value(book, tape.market.close[bar], money, day)
+        if abs(day.nlv) > LARGEST_NLV:
+            return records, bar
+        desk.curve.nlv[bar], desk.curve.cash[bar], desk.curve.gross[bar] = day.nlv, money.cash, day.gross
+        account = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
+        _decide(tape, rules, state, account, desk, book.position, bar)
+        decided = Decided(
+            bar, not clock.is_last[bar], desk.targets, desk.reasons, _rows(tape, bar), tape.bars[bar]
+        )
+        place_orders(rules.orders, book, records, decided)
+    return records, tape.bars.shape[0]
+
+
+@kernel
+def _begin_session(decision: DecisionParameters, state: DecisionState, nlv: int) -> DecisionState:
+    """Book the closing value of the session that has ended, for the volatility target."""
+    volatility = close_session(
+        state.volatility, dollars(nlv), decision.target_volatility_annual, decision.max_leverage
+    )
+    return DecisionState(state.directions, volatility)
+
+
+@kernel
+def _begin_month(money: Money, month: int) -> Money:
+    """Begin a new month's counts when there is one."""
+    if month == money.month:
+        return money
+    return Money(money.cash, money.settled, month, 0, 0)
+
+
+@kernel
+def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
+    """Release what has settled by the session that begins with ``bar``."""
+    settled = money.settled
+    before = clock.session[bar - 1] if bar > 0 else 0
+    for session in range(before, clock.session[bar] + 1):
+        settled += due[session]
+        due[session] = 0
+    return Money(money.cash, settled, money.month, money.month_fills, money.month_shares)
+
+
+@kernel
+def _trade(tape: Tape, rules: Rules, account: Account, money: Money, bar: int) -> Money:
+    """Fill what the bar fills, symbol by symbol in their order."""
+    clock, book = tape.clock, account.book
+    for symbol in range(book.kind.shape[1]):
+        if not _is_active(book, symbol) or not has_price(tape.bars[bar, symbol]):
+            continue
+        place = Place(bar, symbol, tape.bars[bar, symbol, 4], clock.settles[clock.session[bar]], False)
+        money = trade_symbol(
+            rules.costs, account, money, place, tape.bars[bar, symbol], rules.at_close, clock.is_last[bar]
+        )
+    return money
+
+
+@kernel
+def _is_active(book: Book, symbol: int) -> bool:
+    """Whether any order or stop of a symbol works."""
+    for strategy in range(book.kind.shape[0]):
+        if book.kind[strategy, symbol] != 0 or book.stop[strategy, symbol] != 0:
+            return True
+    return False
+
+
+@kernel
+def _value(book: Book, closes: FloatArray, money: Money, day: _Day) -> _Day:
+    """Value the account at the closes."""
+    gross, net = gross_and_net(book, closes)
+    nlv = money.cash + net
+    return _Day(nlv, max(day.peak, nlv), gross)
+
+
+@kernel
+def _rows(tape: Tape, bar: int) -> MarketRows:
+    return MarketRows(tape.market.close[bar], tape.market.atr[bar], tape.market.average_volume[bar])
+
+
+@kernel
+def _decide(
+    tape: Tape,
+    rules: Rules,
+    state: DecisionState,
+    account: AccountRow,
+    desk: Desk,
+    position: FloatMatrix,
+    bar: int,
+) -> None:
+    """Decide on the close of ``bar``."""
+    inputs = DecisionInputs(tape.signals[bar], position, _rows(tape, bar), account)
+    decide_into(rules.decision, state, inputs, desk.targets, desk.reasons)

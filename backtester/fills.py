@@ -1,0 +1,213 @@
+"""What the next bar does to the orders: fills at the open, stops inside the bar, the closing auction. Kernels.
+
+Inside a bar only its open, high, low and close are known, so each rule takes what could surely have been had:
+
+1. At the open: what a stop has left, exits, then entries, each decided on an earlier close; strategies in their order.
+2. Inside the bar: a protective stop is hit when the bar's range reaches it. It fills at its price, or at the open when
+   the bar opens beyond it (a gap). The stop of an entry that filled at this open works in this bar too.
+3. At the close of a session: market-on-close orders, when the run uses them.
+
+All fills move the price against us (`backtester.costs`). The orders of one symbol share what the bar's volume
+allows; the rest stays at work. A stop that is hit ends whatever else works for that position, and takes all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backtester.book import Book, FillColumn, IntMatrix, IntVector, Kind, Money, Records, start_order
+from backtester.costs import Costs, commission, fees, fill_price, fillable
+from backtester.money import micros
+from core.kernel import kernel
+from core.reasons import Reason
+
+
+class Place(NamedTuple):
+    """Where and when an order can fill: bar, symbol and its volume, session in which a sale settles, closing auction."""
+
+    bar: int
+    symbol: int
+    volume: float
+    settles: int
+    auction: bool
+
+
+class Account(NamedTuple):
+    """What a fill changes besides `Money`: the book, the decision's directions, cash due by session, records."""
+
+    book: Book
+    directions: IntMatrix
+    due: IntVector
+    records: Records
+
+
+@kernel
+def trade_symbol(
+    costs: Costs,
+    account: Account,
+    money: Money,
+    place: Place,
+    prices: npt.NDArray[np.float64],
+    at_close: bool,
+    is_last: bool,
+) -> Money:
+    """Fill what one bar of one symbol fills.
+
+    Parameters
+    ----------
+    costs, account, money
+        The cost model; what is written; what is returned changed.
+    place
+        Bar, symbol, volume and settlement.
+    prices
+        Open, high, low, close (and volume) of the bar.
+    at_close
+        Whether entries and exits wait for the closing auction.
+    is_last
+        Whether the bar is its session's last.
+    """
+    book = account.book
+    room = fillable(costs, place.volume)
+    begin = micros(prices[0])
+    money, room = _fill_all(costs, account, money, place, Kind.STOP, begin, room)
+    if not at_close:
+        money, room = _fill_all(costs, account, money, place, Kind.EXIT, begin, room)
+        money, room = _fill_all(costs, account, money, place, Kind.ENTRY, begin, room)
+    for strategy in range(book.stop.shape[0]):
+        if book.stop[strategy, place.symbol] != 0:
+            money, room = _try_stop(costs, account, money, place, strategy, prices, room)
+    if at_close and is_last:
+        auction = Place(place.bar, place.symbol, place.volume, place.settles, True)
+        end = micros(prices[3])
+        money, room = _fill_all(costs, account, money, auction, Kind.EXIT, end, room)
+        money, room = _fill_all(costs, account, money, auction, Kind.ENTRY, end, room)
+    return money
+
+
+@kernel
+def _fill_all(
+    costs: Costs, account: Account, money: Money, place: Place, kind: Kind, base: int, room: int
+) -> tuple[Money, int]:
+    """Fill the orders of one kind, strategy by strategy, at one undisturbed price."""
+    for strategy in range(account.book.kind.shape[0]):
+        if account.book.kind[strategy, place.symbol] == kind:
+            money, room = _fill_order(costs, account, money, place, strategy, base, room)
+    return money, room
+
+
+@kernel
+def _try_stop(
+    costs: Costs,
+    account: Account,
+    money: Money,
+    place: Place,
+    strategy: int,
+    prices: npt.NDArray[np.float64],
+    room: int,
+) -> tuple[Money, int]:
+    """Trigger the stop of a position if the bar reaches it."""
+    book, cell = account.book, (strategy, place.symbol)
+    stop, position = book.stop[cell], int(book.position[cell])
+    if position == 0 or book.kind[cell] == Kind.STOP:
+        return money, room
+    if position > 0:
+        hit, base = micros(prices[2]) <= stop, min(micros(prices[0]), stop)
+    else:
+        hit, base = micros(prices[1]) >= stop, max(micros(prices[0]), stop)
+    if not hit:
+        return money, room
+    start_order(book, cell, Kind.STOP, -position, Reason.NONE, place.bar, 0)
+    return _fill_order(costs, account, money, place, strategy, base, room)
+
+
+@kernel
+def _fill_order(
+    costs: Costs,
+    account: Account,
+    money: Money,
+    place: Place,
+    strategy: int,
+    base: int,
+    room: int,
+) -> tuple[Money, int]:
+    """Fill as much of a working order as ``room`` shares allow; return the money and the room that is left."""
+    book, cell = account.book, (strategy, place.symbol)
+    shares = min(abs(book.left[cell]), room)
+    if shares == 0:
+        return money, room
+    quantity = shares if book.left[cell] > 0 else -shares
+    price = fill_price(costs, base, quantity, place.volume, place.auction)
+    cost, month_shares = _charge(costs, book, cell, quantity, price, money.month_shares)
+    _record(account.records, book, place, cell, quantity, price, cost)
+    value = shares * price
+    settled = money.settled - cost
+    if quantity > 0:
+        settled -= value
+    else:
+        account.due[place.settles] += value
+    money = Money(
+        money.cash - quantity * price - cost, settled, money.month, money.month_fills + 1, month_shares
+    )
+    _move(account, cell, quantity)
+    return money, room - shares
+
+
+@kernel
+def _charge(
+    costs: Costs, book: Book, cell: tuple[int, int], quantity: int, price: int, month_shares: int
+) -> tuple[int, int]:
+    """Commission and fees of a fill, and the shares of the month after it."""
+    shares = abs(quantity)
+    if book.filled[cell] == 0:
+        book.month_shares[cell] = month_shares
+    book.filled[cell] += shares
+    book.turnover[cell] += shares * price
+    total = commission(costs.schedule, book.filled[cell], book.turnover[cell], book.month_shares[cell])
+    grown = total - book.charged[cell]
+    book.charged[cell] = total
+    return grown + fees(costs.schedule, shares, price, quantity < 0, grown), month_shares + shares
+
+
+@kernel
+def _record(
+    records: Records, book: Book, place: Place, cell: tuple[int, int], quantity: int, price: int, cost: int
+) -> None:
+    row = records.fills[records.counts[0]]
+    row[FillColumn.BAR] = place.bar
+    row[FillColumn.STRATEGY] = cell[0]
+    row[FillColumn.SYMBOL] = cell[1]
+    row[FillColumn.QUANTITY] = quantity
+    row[FillColumn.PRICE] = price
+    row[FillColumn.COMMISSION] = cost
+    row[FillColumn.KIND] = book.kind[cell]
+    row[FillColumn.REASON] = book.reason[cell]
+    row[FillColumn.DECIDED] = book.decided[cell]
+    records.counts[0] += 1
+
+
+@kernel
+def _move(account: Account, cell: tuple[int, int], quantity: int) -> None:
+    """Book a fill's shares, and what follows from them for stop and order."""
+    book = account.book
+    book.left[cell] -= quantity
+    book.position[cell] += quantity
+    if book.kind[cell] == Kind.ENTRY:
+        book.stop[cell] = book.next_stop[cell]
+        account.directions[cell] = 1 if quantity > 0 else -1
+    if book.position[cell] == 0.0:
+        book.stop[cell] = 0
+    if book.left[cell] == 0:
+        book.kind[cell] = Kind.NOTHING
+
+
+@kernel
+def has_price(prices: npt.NDArray[np.float64]) -> bool:
+    """Whether a bar can be traded on: all its prices are known and positive."""
+    known = True
+    for column in range(4):
+        known &= 0.0 < prices[column] < math.inf
+    return known

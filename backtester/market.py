@@ -1,0 +1,185 @@
+"""The bars of many symbols on one clock: a row for every time at which any of them has a bar."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from backtester.engine import Clock
+from data.bar_table import BarTable, DataError
+from data.exchange_calendar import ExchangeCalendar, Session
+from portfolio.monthly_counter import month_of
+
+_COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Market:
+    """Aligned bars.
+
+    Attributes
+    ----------
+    symbols
+        In the order of the columns.
+    size_s
+        Seconds in a bar.
+    end_ns
+        Shape (bars,): closing times, int64 nanoseconds UTC.
+    bars
+        Shape (bars, symbols, 5): open, high, low, close, volume; NaN where a symbol has no bar.
+    sessions
+        Every session from the first bar to the last, one after the other.
+    clock
+        What each bar's time means.
+    sha256
+        Hash of symbols, times and bars.
+    notes
+        What the loader did to the data, and where symbols lack bars; for humans.
+    """
+
+    symbols: tuple[str, ...]
+    size_s: int
+    end_ns: npt.NDArray[np.int64]
+    bars: npt.NDArray[np.float64]
+    sessions: tuple[Session, ...]
+    clock: Clock
+    sha256: str
+    notes: tuple[str, ...]
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether there is one bar a session."""
+        return bool(self.clock.is_last.all())
+
+    def first_bar_of(self, day: date | None) -> int:
+        """First bar of the first session on or after ``day``; the number of bars if there is none."""
+        if day is None:
+            return 0
+        first = next(
+            (number for number, one in enumerate(self.sessions) if one.date >= day), len(self.sessions)
+        )
+        return int(np.searchsorted(self.clock.session, first))
+
+
+def align(
+    tables: Mapping[str, BarTable],
+    calendar: ExchangeCalendar,
+    *,
+    settlement_days: int,
+    first: int = 0,
+    until: date | None = None,
+) -> Market:
+    """Put the bars of several symbols on one clock.
+
+    Parameters
+    ----------
+    tables
+        Bars by symbol, all of one size.
+    calendar
+        Sessions that cover them.
+    settlement_days
+        T+N of a sale.
+    first
+        Rows left out at the beginning.
+    until
+        Last session's date; None for all.
+
+    Raises
+    ------
+    DataError
+        When bar sizes differ, a bar lies outside all sessions, or nothing is left.
+    """
+    symbols = tuple(tables)
+    sizes = sorted({table.size_s for table in tables.values()})
+    if len(sizes) != 1:
+        raise DataError([f"the bars differ in size: {', '.join(f'{size} s' for size in sizes)}"])
+    end_ns = np.unique(np.concatenate([table.end_ns for table in tables.values()]))
+    if until is not None:
+        after = datetime(until.year, until.month, until.day, tzinfo=UTC) + timedelta(days=1, hours=12)
+        end_ns = end_ns[end_ns < int(after.timestamp()) * 1_000_000_000]
+    end_ns = end_ns[first:]
+    if not len(end_ns):
+        raise DataError(["no bars are left between the start and the end"])
+    bars = np.full((len(end_ns), len(symbols), len(_COLUMNS)), np.nan)
+    for column, table in enumerate(tables.values()):
+        chosen = table.rows_between(int(end_ns[0]) - 1, int(end_ns[-1]))
+        rows = np.searchsorted(end_ns, table.end_ns[chosen])
+        for field, name in enumerate(_COLUMNS):
+            bars[rows, column, field] = getattr(table, name)[chosen]
+    sessions, clock = make_clock(end_ns, calendar, settlement_days)
+    notes = [note for table in tables.values() for note in table.notes]
+    notes += [*_holes(symbols, bars)]
+    return Market(
+        symbols=symbols,
+        size_s=sizes[0],
+        end_ns=end_ns,
+        bars=bars,
+        sessions=sessions,
+        clock=clock,
+        sha256=_hash(symbols, end_ns, bars),
+        notes=tuple(notes),
+    )
+
+
+def make_clock(
+    end_ns: npt.NDArray[np.int64], calendar: ExchangeCalendar, settlement_days: int
+) -> tuple[tuple[Session, ...], Clock]:
+    """Sessions from the first bar to the last, and what each bar's time means.
+
+    Raises
+    ------
+    DataError
+        When a bar lies outside all sessions.
+    """
+    begin, end = (calendar.previous_session(int(moment) - 1) for moment in (end_ns[0], end_ns[-1]))
+    if begin is None or end is None:
+        raise DataError([f"the bars lie outside the calendar {calendar.name}"])
+    sessions = calendar.sessions(begin.date, end.date)
+    opens = np.array([session.open_ns for session in sessions], dtype=np.int64)
+    closes = np.array([session.close_ns for session in sessions], dtype=np.int64)
+    number = (np.searchsorted(opens, end_ns, side="left") - 1).astype(np.int64)
+    outside = np.flatnonzero(end_ns > closes[number])
+    if len(outside):
+        moment = datetime.fromtimestamp(int(end_ns[outside[0]]) // 1_000_000_000, UTC)
+        raise DataError(
+            [f"{len(outside)} bars end outside all sessions, the first at {moment:%Y-%m-%d %H:%M} UTC"]
+        )
+    place = {session.date: index for index, session in enumerate(sessions)}
+    never = len(sessions) + 1  # beyond the data
+    settles = np.array(
+        [place.get(calendar.settlement_date(one.date, settlement_days), never) for one in sessions],
+        dtype=np.int64,
+    )
+    months = [month_of(session.close_ns) for session in sessions]
+    numbers = np.array([year * 12 + month for year, month in months], dtype=np.int64)
+    is_last = np.append(number[1:] != number[:-1], end_ns[-1] == closes[number[-1]])
+    return sessions, Clock(number, is_last, numbers[number], settles)
+
+
+def _holes(symbols: Sequence[str], bars: npt.NDArray[np.float64]) -> list[str]:
+    """Tell of symbols without bars inside their own history, and of those whose history is shorter."""
+    notes = []
+    for column, symbol in enumerate(symbols):
+        present = np.flatnonzero(~np.isnan(bars[:, column, 3]))
+        if not len(present):
+            notes.append(f"{symbol}: no bars in this span")
+            continue
+        first, last = int(present[0]), int(present[-1])
+        missing = last - first + 1 - len(present)
+        if missing:
+            notes.append(f"{symbol}: {missing} bars are missing between its first and its last")
+        if last < len(bars) - 1:
+            notes.append(f"{symbol}: its bars end {len(bars) - 1 - last} bars before the others'")
+    return notes
+
+
+def _hash(symbols: Sequence[str], end_ns: npt.NDArray[np.int64], bars: npt.NDArray[np.float64]) -> str:
+    digest = hashlib.sha256(",".join(symbols).encode())
+    digest.update(end_ns.tobytes())
+    digest.update(np.ascontiguousarray(bars).tobytes())
+    return digest.hexdigest()

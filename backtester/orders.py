@@ -1,0 +1,180 @@
+"""From decisions to orders: what `portfolio.live_manager.order_desk` and `execution` do live, for simulated orders. Kernels.
+
+The rules, and their order, are those of live trading:
+
+- Exits first. One is not sent while an earlier order of the same strategy and symbol works: the rest of an entry is
+  cancelled then, an exit is waited for. The denial is ``EXIT_PENDING``, and the next bar asks again.
+- No second entry while one works.
+- No entry after a session's last bar (unless bars are daily), none in a symbol that has no bar in this row, none
+  against an order of another strategy, none above the largest order, none whose stop would trigger at once.
+- A denial is told when it begins, not again on each bar while it stands.
+
+Not simulated, because they depend on the wall clock: order rate and repeat throttle, the age of quotes, the lease.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from backtester.book import Book, FloatMatrix, IntMatrix, Kind, Records, deny, start_order
+from backtester.fills import has_price
+from core.kernel import kernel
+from core.reasons import Reason
+from portfolio.market_rows import MarketRows
+
+TICK = 10_000
+"""Micro-dollars of a cent, the grid of stop prices."""
+
+
+class OrderRules(NamedTuple):
+    """Limits of one order, and whether entries may wait for the next session."""
+
+    stop_atr_multiple: float
+    max_quantity: int
+    max_notional: float
+    overnight: bool
+
+
+class Decided(NamedTuple):
+    """What the decision said at a bar's close: matrices of shape (strategies, symbols), and the market's rows."""
+
+    bar: int
+    session_goes_on: bool
+    targets: FloatMatrix
+    reasons: IntMatrix
+    rows: MarketRows
+    bars: FloatMatrix
+    """Shape (symbols, 5)."""
+
+
+@kernel
+def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decided) -> None:
+    """Tell the refusals, then put exits and entries to work."""
+    shape = book.position.shape
+    for strategy in range(shape[0]):
+        for symbol in range(shape[1]):
+            _tell_refusal(book, records, decided, (strategy, symbol))
+    for strategy in range(shape[0]):
+        for symbol in range(shape[1]):
+            cell = (strategy, symbol)
+            position = book.position[cell]
+            if position != 0.0 and decided.targets[cell] != position:
+                _exit(book, records, decided, cell)
+    for strategy in range(shape[0]):
+        for symbol in range(shape[1]):
+            cell = (strategy, symbol)
+            wanted = book.position[cell] == 0.0 and decided.targets[cell] != 0.0
+            if wanted and book.kind[cell] == Kind.NOTHING:
+                _entry(rules, book, records, decided, cell)
+
+
+@kernel
+def expire_orders(book: Book, records: Records, bar: int) -> None:
+    """Cancel what is left of entries and exits at the end of a session (time in force DAY)."""
+    for strategy in range(book.kind.shape[0]):
+        for symbol in range(book.kind.shape[1]):
+            cell = (strategy, symbol)
+            if book.kind[cell] == Kind.ENTRY or book.kind[cell] == Kind.EXIT:
+                deny(book, records, bar, cell, Reason.ORDER_EXPIRED, abs(book.left[cell]))
+                book.kind[cell] = Kind.NOTHING
+                book.left[cell] = 0
+
+
+@kernel
+def _tell_refusal(book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
+    """Tell a decision that wanted an entry and left nothing of it, when its reason begins."""
+    reason = decided.reasons[cell]
+    begins = reason != Reason.NONE and reason != book.said[cell]
+    book.said[cell] = reason
+    if begins and decided.targets[cell] == book.position[cell]:
+        deny(book, records, decided.bar, cell, reason, 0)
+
+
+@kernel
+def _exit(book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
+    change = int(decided.targets[cell]) - int(book.position[cell])
+    if book.kind[cell] == Kind.NOTHING:
+        start_order(book, cell, Kind.EXIT, change, decided.reasons[cell], decided.bar, 0)
+        book.told[cell] = Reason.NONE
+        return
+    if book.kind[cell] == Kind.ENTRY:
+        book.kind[cell] = Kind.NOTHING
+        book.left[cell] = 0
+    deny(book, records, decided.bar, cell, Reason.EXIT_PENDING, abs(change))
+
+
+@kernel
+def _entry(rules: OrderRules, book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
+    quantity = int(decided.targets[cell])
+    side = 1 if quantity > 0 else -1
+    close = decided.rows.close[cell[1]]
+    stop = stop_on_grid(close - side * rules.stop_atr_multiple * decided.rows.atr[cell[1]], side)
+    reason = _objection(rules, book, decided, cell, quantity, stop)
+    if reason != Reason.NONE:
+        deny(book, records, decided.bar, cell, reason, abs(quantity))
+        return
+    start_order(book, cell, Kind.ENTRY, quantity, decided.reasons[cell], decided.bar, stop)
+    book.told[cell] = Reason.NONE
+
+
+@kernel
+def _objection(
+    rules: OrderRules, book: Book, decided: Decided, cell: tuple[int, int], quantity: int, stop: int
+) -> Reason:
+    """First of the live checks that an entry fails; NONE if it passes."""
+    close = decided.rows.close[cell[1]]
+    protects = 0 < stop / 1e6 < close if quantity > 0 else stop / 1e6 > close
+    reason = Reason.NONE
+    if not decided.session_goes_on and not rules.overnight:
+        reason = Reason.MARKET_CLOSED
+    elif not has_price(decided.bars[cell[1]]):
+        reason = Reason.FEED_STALE
+    elif abs(quantity) > rules.max_quantity:
+        reason = Reason.MAX_QUANTITY
+    elif not protects:
+        reason = Reason.PRICE_COLLAR
+    elif abs(quantity) * close > rules.max_notional:
+        reason = Reason.MAX_NOTIONAL
+    elif _crosses(book, cell, quantity):
+        reason = Reason.SELF_CROSS
+    return reason
+
+
+@kernel
+def _crosses(book: Book, cell: tuple[int, int], quantity: int) -> bool:
+    """Whether an order of ours works on the other side of the symbol; a stop that was triggered doesn't count."""
+    for strategy in range(book.kind.shape[0]):
+        other = (strategy, cell[1])
+        works = book.kind[other] == Kind.ENTRY or book.kind[other] == Kind.EXIT
+        if works and (book.left[other] > 0) != (quantity > 0):
+            return True
+    return False
+
+
+@kernel
+def stop_on_grid(price: float, side: int) -> int:
+    """Stop price in micro-dollars on the grid of cents, so that it never triggers later than ``price``.
+
+    As `execution.ticks.PriceGrid.stop`: the price is read to twelve significant digits first, then the stop of a long
+    position is rounded up and that of a short one down.
+
+    Parameters
+    ----------
+    price
+        Dollars.
+    side
+        +1 for the stop of a long position, -1 of a short one.
+    """
+    if not 0.0 < price < 1e12:
+        return 0
+    unit = 1e-11
+    while unit * 1e12 <= price:
+        unit *= 10.0
+    while unit * 1e11 > price:
+        unit /= 10.0
+    cents = price * 100.0
+    nearest = math.floor(cents + 0.5)
+    if abs(cents - nearest) <= 50.0 * unit:
+        return int(nearest) * TICK
+    return int(math.ceil(cents) if side > 0 else math.floor(cents)) * TICK

@@ -1,0 +1,118 @@
+"""From configuration and bars to a result: the one way in for the command line, for research and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from backtester.costs import costs_of
+from backtester.engine import Outcome, Rules, Tape, simulate
+from backtester.market import Market
+from backtester.money import MICRO
+from backtester.orders import OrderRules
+from backtester.result import BacktestResult
+from backtester.scan import scan_market, scan_signals
+from core.config_schema import Settings
+from core.errors import ConfigError
+from portfolio.decision_setup import decision_parameters
+from strategy.base import Strategy
+
+
+def run_backtest(
+    settings: Settings,
+    market: Market,
+    strategies: Sequence[Strategy],
+    weights: Sequence[float],
+    *,
+    first_bar: int = 0,
+) -> BacktestResult:
+    """Trade strategies over a market as the live engine would.
+
+    Parameters
+    ----------
+    settings
+        Sizes, caps, limits of an order, and section ``backtest``.
+    market
+        Aligned bars.
+    strategies
+        At least one; their names differ.
+    weights
+        Share of the equity of each; together at most 1.
+    first_bar
+        First bar that is traded on. Those before it warm the strategies up.
+
+    Raises
+    ------
+    ConfigError
+        When the configuration asks for what isn't simulated, weights don't fit, or the account grows beyond what the
+        engine's money holds.
+    """
+    _check(settings, market, strategies, weights, first_bar)
+    tape = Tape(
+        bars=market.bars,
+        signals=scan_signals(strategies, market.bars),
+        market=scan_market(market.bars, settings.sizing.atr_window),
+        clock=market.clock,
+    )
+    outcome = simulate(
+        tape,
+        _rules(settings, market, weights, first_bar),
+        int(settings.backtest.cash * MICRO),
+        settings.sizing.volatility_window_sessions,
+    )
+    _check_done(outcome, market)
+    return BacktestResult.of(
+        outcome,
+        market=market,
+        strategies=tuple(strategy.name for strategy in strategies),
+        first_bar=first_bar,
+        cash=settings.backtest.cash,
+    )
+
+
+def _rules(settings: Settings, market: Market, weights: Sequence[float], first_bar: int) -> Rules:
+    limits = settings.execution.pretrade
+    return Rules(
+        decision=decision_parameters(settings.sizing, settings.caps, weights),
+        orders=OrderRules(
+            stop_atr_multiple=float(settings.sizing.stop_atr_multiple),
+            max_quantity=int(limits.max_order_quantity),
+            max_notional=float(limits.max_order_notional),
+            overnight=market.is_daily,
+        ),
+        costs=costs_of(settings.backtest),
+        at_close=settings.backtest.fill_at == "close",
+        day_orders=settings.backtest.time_in_force == "DAY",
+        first=int(first_bar),
+    )
+
+
+def _check(
+    settings: Settings,
+    market: Market,
+    strategies: Sequence[Strategy],
+    weights: Sequence[float],
+    first_bar: int,
+) -> None:
+    problems = []
+    if settings.execution.entry_order_type != "MKT":
+        problems.append("execution.entry_order_type: the backtest knows market entries (MKT) only")
+    if not strategies or len({strategy.name for strategy in strategies}) != len(strategies):
+        problems.append("a backtest needs one strategy or several of different names")
+    if len(weights) != len(strategies) or not all(weight > 0 for weight in weights):
+        problems.append("each strategy needs a weight above 0")
+    elif sum(weights) > 1 + 1e-9:
+        problems.append(f"the weights add up to {sum(weights):g}, which is more than 1")
+    if settings.backtest.cash % (Decimal(1) / MICRO):
+        problems.append(f"backtest.cash: {settings.backtest.cash} has more than six decimals")
+    if not 0 <= first_bar < len(market.end_ns):
+        problems.append("there is no bar to trade on: the start lies behind the last bar")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_done(outcome: Outcome, market: Market) -> None:
+    if outcome.bars_done < len(market.end_ns):
+        raise ConfigError(
+            [f"after {outcome.bars_done} bars the account is beyond 9 billion dollars: begin with less cash"]
+        )
