@@ -144,7 +144,7 @@ time.sleep(600)
     it = system(main=notes.replace("NAME", "main"), watchdog=notes.replace("NAME", "watchdog"))
     supervisor = it.start()
     it.wait_ready("main", "risk_monitor")
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
     assert supervisor.stop(supervisor.watch()) == ExitCode.CLEAN
     assert order.read_text().split() == ["main", "watchdog"]
 
