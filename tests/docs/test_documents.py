@@ -9,6 +9,7 @@ import pytest
 
 from core.config_schema import Settings
 from core.exit_codes import ExitCode
+from core.reasons import Reason
 from core.vocabulary import HaltReason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,3 +79,10 @@ def test_every_reading_of_a_document_starts_from_the_readme_or_the_architecture_
     linked = (ROOT / "README.md").read_text() + (ROOT / "docs" / "architecture.md").read_text()
     for path in (ROOT / "docs").glob("*.md"):
         assert path.name in linked, f"nothing leads to {path.name}"
+
+
+def test_every_reason_of_a_denial_is_explained_and_no_other() -> None:
+    text = (ROOT / "docs" / "denials.md").read_text()
+    firsts = re.findall(r"^\| (`[^|]+) \|", text, flags=re.MULTILINE)
+    explained = [code for cell in firsts for code in re.findall(r"`(\w+)`", cell)]
+    assert sorted(explained) == sorted(reason.code for reason in Reason if reason)
