@@ -111,11 +111,6 @@ class Connection:
         """The present link."""
         return self._link
 
-    @property
-    def is_stopping(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._stopping.is_set()
-
     def start(self) -> None:
         """Begin to connect and stay connected."""
         self._apply(Change.START, f"connecting to {self._settings.host}:{self._settings.port}")

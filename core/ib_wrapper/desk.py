@@ -155,12 +155,18 @@ class RequestDesk:
         return self._ask(question, "reqExecutions", wanted)
 
     def account_values(self) -> Future[Values | Unknown]:
-        """Account values that are numbers, by IB's names, in the base currency."""
+        """Account values that are numbers, by IB's names.
+
+        Amounts of another currency than ours are left out: an account that is kept in euros has no value in dollars
+        that could be sized from.
+        """
 
         def finish(parts: list[tuple[str, str, str, str]]) -> Values:
             account = self._account()
             numbers = {
-                tag: parse_decimal(value) for owner, tag, value, _ in parts if account in {None, owner}
+                tag: parse_decimal(value)
+                for owner, tag, value, currency in parts
+                if account in {None, owner} and currency in {self._currency, ""}
             }
             return {tag: number for tag, number in numbers.items() if number is not None}
 

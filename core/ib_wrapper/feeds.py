@@ -107,10 +107,6 @@ class Feeds:
         book = self._quotes.get(request_id)
         return book.symbol if book is not None else self._bars.get(request_id)
 
-    def is_bound(self, request_id: int) -> bool:
-        """Whether the id is that of a live subscription."""
-        return request_id in self._bars or request_id in self._quotes
-
     def silent_since(self, since_ns: int, subscriptions: Mapping[str, int]) -> list[str]:
         """Symbols whose subscriptions (request ids) gave no data since then."""
         with self._lock:

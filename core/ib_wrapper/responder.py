@@ -175,6 +175,8 @@ class Responder:
             case Response.RECOVER:
                 self._connection.recover(Impairment.SERVERS, reason)
                 self.resync()
+                # TWS says that data subscriptions were kept; some have been seen to stay silent all the same.
+                self._subscriber.farm_is_back()
             case Response.RENEW:
                 self._connection.recover(Impairment.SERVERS, reason, data_lost=True)
                 self.resync()

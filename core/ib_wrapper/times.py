@@ -14,6 +14,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 NS_PER_S: Final = 1_000_000_000
 _HOUR_S: Final = 3_600
+# Names that TWS uses and that a system's zone database may lack ("US/..." is a package of its own by now), or reads as
+# a fixed offset.
+_NEW_YORK: Final = "America/New_York"
+_ALIASES: Final = {
+    "US/Eastern": _NEW_YORK,
+    "EST": _NEW_YORK,
+    "EDT": _NEW_YORK,
+    "US/Central": "America/Chicago",
+    "US/Mountain": "America/Denver",
+    "US/Pacific": "America/Los_Angeles",
+}
 # A daily bar carries only its date; regular trading in US stocks ends then (an early close isn't known here).
 DAILY_CLOSE: Final = time(16, 0)
 
@@ -28,7 +39,7 @@ def zone_named(name: str) -> ZoneInfo:
         If there is no such zone.
     """
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(_ALIASES.get(name, name))
     except (ZoneInfoNotFoundError, OSError) as error:
         raise ValueError(f"no time zone is called {name!r}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from core.ib_wrapper import translate
 from core.ib_wrapper.error_codes import Response, classify
 from core.ib_wrapper.oca import REDUCE_WITH_BLOCK, OcaGroup, OcaGroups
 from core.ib_wrapper.session import IBSession
+from core.ib_wrapper.times import parse_execution_time
 from core.vocabulary import FeedStatus, OrderType, Purpose, Side, Unknown
 from tests.core.ib_wrapper.scripted import Events, Peer, ScriptedTws, session_at
 from tests.waiting import wait_for
@@ -144,6 +146,36 @@ def test_a_stock_of_another_currency_is_not_taken_for_ours(tws: ScriptedTws, eve
         found = answer.result(5)
         assert not isinstance(found, Unknown)
         assert [p.symbol for p in found] == ["SAP (STK EUR)"]
+
+
+def test_amounts_in_another_currency_are_no_values_of_ours(tws: ScriptedTws, events: Events) -> None:
+    with session_at(tws.port, events) as session:
+        peer = ready(tws, session)
+        answer = session.account_values()
+        number = peer.expect(62)[2]
+        peer.send(63, 1, number, "DU1234567", "NetLiquidation", "100000.00", "EUR")
+        peer.send(63, 1, number, "DU1234567", "TotalCashValue", "5000.00", "USD")
+        peer.send(63, 1, number, "DU1234567", "Cushion", "0.9", "")
+        peer.send(64, 1, number)
+        assert answer.result(5) == {"TotalCashValue": Decimal("5000.00"), "Cushion": Decimal("0.9")}
+
+
+@pytest.mark.parametrize("zone", ["US/Eastern", "EST", "EDT", "America/New_York"])
+def test_eastern_time_is_new_york_time_whatever_tws_calls_it(zone: str) -> None:
+    """In July: EST read as a fixed offset would be an hour late."""
+    berlin = ZoneInfo("Europe/Berlin")
+    assert parse_execution_time(f"20230712 10:37:01 {zone}", berlin) == 1_689_172_621 * 10**9
+
+
+def test_a_feed_that_stays_silent_after_a_reset_is_subscribed_again(tws: ScriptedTws, events: Events) -> None:
+    with session_at(tws.port, events, probe_interval_s=30.0) as session:
+        peer = ready(tws, session)
+        session.subscribe_realtime_bars(["AAPL"])
+        old = peer.expect(_BARS)[2]
+        peer.send(4, 2, -1, 1100, "Connectivity between IB and Trader Workstation has been lost.")
+        peer.send(4, 2, -1, 1102, "Connectivity has been restored - data maintained.")
+        assert peer.expect(_CANCEL_BARS)[2] == old
+        assert peer.expect(_BARS)[2] != old
 
 
 # --- OCA groups ------------------------------------------------------------------------------------------
