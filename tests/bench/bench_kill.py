@@ -69,8 +69,8 @@ def run(runs: int, say: Say, *, working: int = WORKING, by_silence: bool = True)
     plan = [(case, True) for case in CASES for _ in range(runs)]
     plan += [(case, False) for case in ("main stopped", "main dead") for _ in range(silent)]
     random.Random(1).shuffle(plan)  # load from outside must not fall on one case alone
+    total, failures = len(plan), 0
     done: list[KillRun] = []
-    failures = 0
     with TemporaryDirectory(prefix="backstop-bench-prices-") as folder:
         prices = write_folder(Path(folder))
         while plan:
@@ -79,7 +79,7 @@ def run(runs: int, say: Say, *, working: int = WORKING, by_silence: bool = True)
                 with _stage(prices) as stage:
                     for case, by_flag in part:
                         done.append(_kill_once(stage, case, working, by_flag=by_flag))
-                        say(f"kill {len(done)}, {len(plan)} or more to go: {done[-1]}")
+                        say(f"kill {len(done)}/{total}: {done[-1]}")
             except BenchFailed as problem:
                 failures += 1
                 say(f"a kill FAILED, with the rest of its block of {len(part)}: {problem}")
