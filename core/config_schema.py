@@ -31,6 +31,7 @@ class BrokerSettings(Section):
     main_client_id: int = Field(default=1, ge=1, le=999)
     watchdog_client_id: int = Field(default=2, ge=1, le=999)
     connect_timeout_s: Seconds = 10.0
+    startup_timeout_s: Seconds = 60.0
     request_timeout_s: Seconds = 10.0
     probe_interval_s: Seconds = 2.0
     probe_timeout_s: Seconds = 5.0

@@ -116,10 +116,6 @@ class FlagFolder:
             return None
         return body if isinstance(body, dict) else None
 
-    def is_writable(self) -> bool:
-        """Whether a flag could be written; False is worth an alert before it is needed."""
-        return os.access(self.path, os.W_OK | os.X_OK)
-
     def write_kill(self, body: Mapping[str, object]) -> None:
         """Raise the watchdog's flag, durably: it stands on return, also after a power cut.
 

@@ -61,11 +61,6 @@ class BarAssembler:
         """Symbols that rows don't wait for."""
         return tuple(s for s in self._symbols if self._misses[s] >= _MISSES_UNTIL_SILENT)
 
-    @property
-    def oldest_end_ns(self) -> int | None:
-        """End of the oldest row that still waits."""
-        return min(self._open, default=None)
-
     def add(self, bar: Bar, monotonic_ns: int) -> tuple[MarketRow, ...]:
         """Take a bar; return the rows that it finished, oldest first."""
         if bar.symbol not in self._misses or bar.end_ns <= self.last_end_ns:

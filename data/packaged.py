@@ -26,9 +26,6 @@ from numpy.typing import NDArray
 from data.bar_table import DAILY, BarTable, DataError
 from data.exchange_calendar import ExchangeCalendar, exchange_calendar
 
-PACKAGED_FIRST = date(2000, 3, 1)
-PACKAGED_LAST = date(2013, 3, 1)
-
 _SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0)
 _SPLIT_TOLERANCE = 0.02  # a dividend of a few per cent on the same day moves the step a little
 _COLUMNS = ("Ticker", "Date", "Open", "High", "Low", "Close", "Volume", "Adj Close")

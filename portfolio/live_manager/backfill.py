@@ -40,11 +40,6 @@ class Backfill:
         """Rows up to ``end_ns`` have been taken already."""
         self._last_ns = max(self._last_ns, end_ns)
 
-    @property
-    def is_loading(self) -> bool:
-        """Whether rows are being held."""
-        return self._loading is not None
-
     def add(self, row: MarketRow) -> MarketRow | None:
         """Take a row; return it when it can be decided on at once, None when it is held."""
         if self._loading is None and not row.rows_missed:

@@ -34,7 +34,6 @@ from portfolio.live_manager.trader import Trader
 T = TypeVar("T")
 PAPER_PREFIX = "D"
 """IB's paper accounts begin with DU (or DF for advisers)."""
-_CONNECT_PATIENCE_S = 60.0
 _RECONCILE_PATIENCE_S = 60.0
 
 
@@ -100,12 +99,12 @@ class Startup:
         self._session.start()
         broker = self._settings.broker
         ready = self._engine.pump(
-            lambda: self._status.connection is ConnectionState.READY, _CONNECT_PATIENCE_S
+            lambda: self._status.connection is ConnectionState.READY, broker.startup_timeout_s
         )
         if not ready and self._engine.stop_asked is None:
             raise CannotStart(
-                f"no broker connection at {broker.host}:{broker.port} within {_CONNECT_PATIENCE_S:g} s. Is IB Gateway "
-                "running, its API enabled, and the port right (broker.port)? main.log tells each attempt."
+                f"no broker connection at {broker.host}:{broker.port} within {broker.startup_timeout_s:g} s. Is IB "
+                "Gateway running, its API enabled, and the port right (broker.port)? main.log tells each attempt."
             )
         if ready:
             self._status.account = check_account(self._settings, self._session)

@@ -187,7 +187,7 @@ def test_whatever_has_the_name_of_a_flag_refuses_the_start(system: System, kind:
 
 def test_without_a_broker_it_gives_up_in_time_and_says_so(make_system: Callable[..., System]) -> None:
     # Port 1 is reserved and refuses at once; the patience is shortened, not the path.
-    system = make_system(BACKSTOP__BROKER__PORT="1", BACKSTOP__BROKER__CONNECT_TIMEOUT_S="2")
+    system = make_system(BACKSTOP__BROKER__PORT="1", BACKSTOP__BROKER__STARTUP_TIMEOUT_S="5")
     done = system.call()
     assert done.returncode == 6, done.stdout + done.stderr
     assert system.leftovers() == []
