@@ -1,1 +1,1 @@
-"""Measures of a run and its summary."""
+"""Measures of performance, and the summary of a run."""
