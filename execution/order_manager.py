@@ -30,6 +30,8 @@ from execution.order_book import SETTLED, OrderBook
 from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, with_report
 
 ORDER_CANCELLED_CODE: Final = 202
+# Any other refusal that comes after the broker has acknowledged an order is of a later request about it.
+_ENDS_A_WORKING_ORDER: Final = frozenset({201, 203})
 _COMMISSION_NOT_KNOWN: Final = Decimal(-1)
 _SNAPSHOTS_TO_BE_SURE: Final = 2
 BrokerReport = OrderStatusReport | OpenOrderReport
@@ -192,10 +194,10 @@ class OrderManager:
             if not state.is_live:
                 return None
             return self._change(state, _status_payload(state, BrokerStatus.CANCELLED, state.perm_id))
-        if response is Response.QUERY or (
-            response is Response.FAIL and state.amendments and state.acknowledged
-        ):
-            # Either our cancel crossed the order's end, or an amendment was refused: ask what the broker has.
+        of_a_request = state.amendments > 0 or error.code not in _ENDS_A_WORKING_ORDER
+        if response is Response.QUERY or (response is Response.FAIL and state.acknowledged and of_a_request):
+            # Either our cancel crossed the order's end, or an amendment or a cancel was refused, while the order goes
+            # on: ask what the broker has.
             self.query_due = True
             return None
         if response is not Response.FAIL or not state.is_live:

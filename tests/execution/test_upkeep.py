@@ -241,6 +241,25 @@ def test_a_refused_amendment_does_not_declare_the_stop_dead() -> None:
     assert desk.manager.query_due
 
 
+@pytest.mark.parametrize(("code", "phase"), [(321, OrderPhase.CANCELLING), (201, OrderPhase.REJECTED)])
+def test_a_refused_cancel_does_not_declare_the_stop_dead(code: int, phase: OrderPhase) -> None:
+    """321 is what TWS says to a cancel in read-only mode; 201 is the exchange's late refusal of the order itself."""
+    desk = Desk()
+    _, stop = desk.open_position()
+    desk.executor.cancel(stop.order_ref, "test")
+    desk.manager.on_error(BrokerError(request_id=stop.order_id, code=code, message="no"))
+    assert desk.state(stop.order_ref).phase is phase
+
+
+def test_a_code_that_nobody_knows_does_not_end_an_order_that_nobody_has_acknowledged() -> None:
+    desk = Desk()
+    desk.executor.submit([desk.entry()], OPEN)
+    entry = desk.broker.placed[0]
+    desk.manager.on_error(BrokerError(request_id=entry.order_id, code=10_990, message="preset applied"))
+    assert desk.state(entry.order.order_ref).phase is OrderPhase.SENT
+    assert desk.manager.query_due
+
+
 def test_a_graceful_stop_keeps_what_protects() -> None:
     desk = Desk()
     desk.open_position()
