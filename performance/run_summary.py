@@ -162,7 +162,7 @@ def explain_no_orders(summary: RunSummary, enabled: Sequence[str] | None = None)
     if enabled is not None and not enabled:
         return "no strategy is enabled (strategies in the configuration)"
     if not summary.bars_decided:
-        return "no bar was decided on: the feed delivered none, or the strategies were still warming up"
+        return "no bar was decided on: the run ended before one had closed, or the feed delivered none"
     if not summary.signals:
         return f"in {summary.bars_decided} bars no strategy changed its mind: no signal, so no order (too few bars to be warm, or parameters that never trigger)"
     denied = Counter(summary.denials) + Counter(summary.decision_reasons)

@@ -13,7 +13,7 @@ from core.config_loader import LoadedSettings
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder, FlagKind
 from core.locks import LockOwner, read_owner
-from dashboard.sources import read_main, read_watchdog
+from dashboard.sources import MainView, WatchdogView, read_main, read_watchdog
 from scripts.launch import Run
 from scripts.options import Options
 
@@ -75,15 +75,9 @@ def show_status(loaded: LoadedSettings) -> int:
     print(f"system     {f'running, run {owner.run_id}, pid {owner.pid}' if owner else 'not running'}")
     now_ns = time.monotonic_ns()
     main, watchdog = read_main(logs), read_watchdog(logs)
-    if owner is not None and main is not None:
-        print(
-            f"main       {main.phase}, heartbeat {main.age_s(now_ns):.1f} s old, {main.connection}, run {main.run_id}"
-        )
-    if owner is not None and watchdog is not None:
-        lease = "grants the lease" if watchdog.lease else "no lease"
-        print(
-            f"watchdog   {watchdog.state}, heartbeat {watchdog.age_s(now_ns):.1f} s old, {lease}, run {watchdog.run_id}"
-        )
+    if owner is not None:
+        print(f"main       {_describe_main(main, owner.run_id, now_ns)}")
+        print(f"watchdog   {_describe_watchdog(watchdog, owner.run_id, now_ns)}")
     flags = FlagFolder(loaded.folders.flags)
     flag = describe_standing_flag(flags)
     print(f"flags      {flag or 'none'}")
@@ -91,6 +85,22 @@ def show_status(loaded: LoadedSettings) -> int:
         print(advise(flags))
         return ExitCode.HALTED
     return ExitCode.CLEAN
+
+
+_NO_HEARTBEAT = "no heartbeat in this run yet"
+
+
+def _describe_main(view: MainView | None, run_id: str, now_ns: int) -> str:
+    if view is None or view.run_id != run_id:
+        return _NO_HEARTBEAT
+    return f"{view.phase}, heartbeat {view.age_s(now_ns):.1f} s old, broker {view.connection}"
+
+
+def _describe_watchdog(view: WatchdogView | None, run_id: str, now_ns: int) -> str:
+    if view is None or view.run_id != run_id:
+        return _NO_HEARTBEAT
+    lease = "grants the lease" if view.lease else "no lease"
+    return f"{view.state}, heartbeat {view.age_s(now_ns):.1f} s old, broker {view.connection}, {lease}"
 
 
 def stop_running(loaded: LoadedSettings) -> int:

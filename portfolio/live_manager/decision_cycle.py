@@ -82,6 +82,7 @@ class DecisionCycle:
         self._rows = new_market_rows(len(self._symbols))
         shape = (len(self._strategies), len(self._symbols))
         self._signals = np.full(shape, np.nan)
+        self._told = np.full(shape, np.nan)
         self._positions = np.zeros(shape)
         self._targets = np.zeros(shape)
         self._reasons = np.zeros(shape, dtype=np.int64)
@@ -145,12 +146,11 @@ class DecisionCycle:
         A symbol without a bar in this row keeps its last signal and close; whether it may be traded on is for the
         caller's pre-trade checks.
         """
-        before = self._signals.copy()
         self._step(bars)
         self._read_positions(positions)
         inputs = DecisionInputs(self._signals, self._positions, self._rows, account)
         decide_into(self._parameters, self._state, inputs, self._targets, self._reasons)
-        return CycleResult(signals=self._changed_signals(before, end_ns), decisions=self._decisions())
+        return CycleResult(signals=self._changed_signals(end_ns), decisions=self._decisions())
 
     def _step(self, bars: Mapping[str, Bar]) -> None:
         for symbol, bar in bars.items():
@@ -168,10 +168,11 @@ class DecisionCycle:
             for column, symbol in enumerate(self._symbols):
                 self._positions[index, column] = float(positions(strategy.name, symbol))
 
-    def _changed_signals(self, before: np.ndarray, end_ns: int) -> tuple[Signal, ...]:
-        changed = (self._signals != before) & ~np.isnan(self._signals)
-        # The first weight after the warm-up is news only when it asks for something.
-        changed &= ~(np.isnan(before) & (self._signals == 0))
+    def _changed_signals(self, end_ns: int) -> tuple[Signal, ...]:
+        changed = (self._signals != self._told) & ~np.isnan(self._signals)
+        # A weight that stood when trading began is acted on, so it is news, but only when it asks for something.
+        changed &= ~(np.isnan(self._told) & (self._signals == 0))
+        self._told[:] = self._signals
         return tuple(
             Signal(
                 strategy=self._strategies[row].name,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from core.config_loader import load_settings
 from core.flags import FlagFolder
+from core.locks import InstanceLock
 from scripts import control, launch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,3 +75,20 @@ def test_a_flags_folder_that_is_missing_is_made_by_a_human_not_by_rearming(paper
     paper_run.flags.mkdir()
     (paper_run.flags / "KILL_NOW.flag").touch()
     assert "--rearm" in control.advise(FlagFolder(paper_run.flags))
+
+
+def test_the_status_of_a_start_shows_no_heartbeat_of_an_earlier_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    loaded.folders.make()
+    old = {"run_id": "an-old-run", "monotonic_ns": 1, "phase": "halted", "connection": "ready"}
+    (loaded.folders.logs / "main_heartbeat.json").write_text(json.dumps(old))
+    with InstanceLock(loaded.folders.control / "system.lock") as lock:
+        lock.describe(run_id="this-run")
+        assert control.show_status(loaded) == 0
+    shown = capsys.readouterr().out
+    assert "run this-run" in shown
+    assert "main       no heartbeat in this run yet" in shown
+    assert "halted" not in shown
