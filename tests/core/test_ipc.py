@@ -277,7 +277,7 @@ def test_a_halt_holds_even_when_the_engine_can_not_be_told(endpoints, client):
 def test_without_a_server_the_client_gives_up_in_time_and_works_again_later(endpoints, client):
     begin = time.monotonic()
     assert client.request(Command.HALT, timeout_s=0.1) is None
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
     process = Main(endpoints.main_commands)
     try:
         assert client.request(Command.HALT, timeout_s=10).is_order_lane_closed

@@ -184,6 +184,6 @@ def test_on_a_terminal_it_draws_the_panel(logs: Path) -> None:
         with contextlib.suppress(OSError):  # a terminal whose last writer has gone reads as an error
             while select.select([master], [], [], 20.0)[0]:
                 os.read(master, 65_536)
-        assert process.wait(5.0) == 0
+        assert process.wait(20.0) == 0
     os.close(master)
     assert b"1,000,250.50" in seen

@@ -48,8 +48,8 @@ def test_a_stop_without_a_broker_ends_main_at_once_and_in_order(stage: MainStage
     stage.await_beat(lambda body: body["phase"] == "starting", "main")
     began = time.monotonic()
     main.send_signal(signal.SIGTERM)
-    assert main.wait(20) == 0, stage.output("main")
-    assert time.monotonic() - began < 8.0
+    assert main.wait(40) == 0, stage.output("main")
+    assert time.monotonic() - began < 30.0  # half of the patience of a start
     assert stage.beat()["phase"] == "stopped"
 
 

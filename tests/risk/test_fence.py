@@ -65,7 +65,7 @@ def test_without_a_main_the_fence_is_up_at_once(tmp_path: Path) -> None:
 def test_a_process_that_does_not_answer_is_ended(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     write_lock(tmp_path, sleeper.pid)
     assert outcome_of(fence_for(tmp_path)).outcome is FenceOutcome.KILLED
-    assert sleeper.wait(5) == -9
+    assert sleeper.wait(20) == -9
 
 
 def test_a_foreign_process_with_the_pid_of_a_dead_main_is_not_touched(

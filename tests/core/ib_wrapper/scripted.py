@@ -158,15 +158,15 @@ def session_at(
     account_id: str | None = None,
     **settings: object,
 ) -> Iterator[IBSession]:
-    """A started session with short waits; ``settings`` go to the broker section."""
+    """A started session that reconnects fast and is patient otherwise; ``settings`` go to the broker section."""
     chosen = {
         "port": port,
         "reconnect_initial_s": 0.02,
         "reconnect_max_s": 0.1,
-        "connect_timeout_s": 3.0,
-        "request_timeout_s": 3.0,
-        "probe_interval_s": 2.0,
-        "probe_timeout_s": 2.0,
+        "connect_timeout_s": 20.0,
+        "request_timeout_s": 20.0,
+        "probe_interval_s": 20.0,
+        "probe_timeout_s": 20.0,
         **settings,
     }
     session = IBSession(

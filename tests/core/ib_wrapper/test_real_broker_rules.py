@@ -18,7 +18,7 @@ from core.ib_wrapper.session import IBSession
 from core.ib_wrapper.times import parse_execution_time
 from core.vocabulary import FeedStatus, OrderType, Purpose, Side, Unknown
 from tests.core.ib_wrapper.scripted import Events, Peer, ScriptedTws, session_at
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_S, wait_for
 
 _PLACE, _QUOTES, _BARS, _CANCEL_BARS, _CANCEL_QUOTES = 3, 1, 50, 51, 2
 _TAIL = ("STK", "", 0, "", "", "NASDAQ", "USD", "AAPL", "NMS")
@@ -27,7 +27,7 @@ _TAIL = ("STK", "", 0, "", "", "NASDAQ", "USD", "AAPL", "NMS")
 def ready(tws: ScriptedTws, session: IBSession, *, next_id: int = 1) -> Peer:
     peer = tws.accept()
     peer.accept_session(next_id=next_id)
-    assert session.wait_ready(5)
+    assert session.wait_ready(DEADLINE_S)
     peer.expect(59)
     return peer
 
@@ -69,7 +69,7 @@ def test_a_size_that_was_cut_to_whole_shares_refuses_nothing(tws: ScriptedTws, e
         peer.send(4, 2, stream, 10285, text)
         peer.send(17, number, "", "", 1, 1_352_730_600, 10, 11, 9, 10, 9390, 10, 50)
         peer.send(50, 3, stream, 1_352_730_600, 10, 11, 9, 10, 9390, 10, 50)
-        found = answer.result(5)
+        found = answer.result(DEADLINE_S)
         wait_for(lambda: events.of(RealtimeBar), "the bar")
     assert not isinstance(found, Unknown)
     assert [bar.volume for bar in found] == [9390]
@@ -108,7 +108,7 @@ def test_a_code_that_is_not_listed_still_ends_the_question_that_it_names(
         peer = ready(tws, session)
         answer = session.contract_details("NOPE")
         peer.send(4, 2, peer.expect(9)[2], 10_990, "something new")
-        assert answer.result(5) is Unknown.REFUSED
+        assert answer.result(DEADLINE_S) is Unknown.REFUSED
 
 
 def test_a_refusal_in_read_only_mode_reaches_the_order(tws: ScriptedTws, events: Events) -> None:
@@ -143,7 +143,7 @@ def test_a_stock_of_another_currency_is_not_taken_for_ours(tws: ScriptedTws, eve
             61, 3, "DU1234567", 14204, "SAP", "STK", "", 0, "", "", "IBIS", "EUR", "SAP", "XETRA", 10, 99.5
         )
         peer.send(62, 1)
-        found = answer.result(5)
+        found = answer.result(DEADLINE_S)
         assert not isinstance(found, Unknown)
         assert [p.symbol for p in found] == ["SAP (STK EUR)"]
 
@@ -157,7 +157,7 @@ def test_amounts_in_another_currency_are_no_values_of_ours(tws: ScriptedTws, eve
         peer.send(63, 1, number, "DU1234567", "TotalCashValue", "5000.00", "USD")
         peer.send(63, 1, number, "DU1234567", "Cushion", "0.9", "")
         peer.send(64, 1, number)
-        assert answer.result(5) == {"TotalCashValue": Decimal("5000.00"), "Cushion": Decimal("0.9")}
+        assert answer.result(DEADLINE_S) == {"TotalCashValue": Decimal("5000.00"), "Cushion": Decimal("0.9")}
 
 
 @pytest.mark.parametrize("zone", ["US/Eastern", "EST", "EDT", "America/New_York"])
@@ -168,7 +168,7 @@ def test_eastern_time_is_new_york_time_whatever_tws_calls_it(zone: str) -> None:
 
 
 def test_a_feed_that_stays_silent_after_a_reset_is_subscribed_again(tws: ScriptedTws, events: Events) -> None:
-    with session_at(tws.port, events, probe_interval_s=30.0) as session:
+    with session_at(tws.port, events) as session:
         peer = ready(tws, session)
         session.subscribe_realtime_bars(["AAPL"])
         old = peer.expect(_BARS)[2]

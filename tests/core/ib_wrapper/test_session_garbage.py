@@ -7,7 +7,7 @@ import random
 from core.events import ConnectionChanged, Execution, OrderStatusReport
 from core.vocabulary import BrokerStatus, ConnectionState
 from tests.core.ib_wrapper.scripted import Events, ScriptedTws, message, session_at
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_S, wait_for
 
 
 def test_an_unreadable_execution_degrades_until_everything_was_asked_again(
@@ -16,7 +16,7 @@ def test_an_unreadable_execution_degrades_until_everything_was_asked_again(
     with session_at(tws.port, events) as session:
         peer = tws.accept()
         peer.accept_session()
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         peer.send(11, -1, "not a number")
         wait_for(lambda: session.state is ConnectionState.DEGRADED, "degraded")
         number = peer.expect(7)[2]
@@ -25,7 +25,7 @@ def test_an_unreadable_execution_degrades_until_everything_was_asked_again(
         peer.send(55, 1, number)
         peer.send(53, 1)
         peer.send(62, 1)
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         assert session.statistics.frames_undecoded == 1
     assert events.of(Execution) == []
 
@@ -34,7 +34,7 @@ def test_an_unreadable_tick_costs_only_the_tick(tws: ScriptedTws, events: Events
     with session_at(tws.port, events) as session:
         peer = tws.accept()
         peer.accept_session()
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         peer.send(1, 6, "x", "y")
         peer.send(45, 6)
         peer.send(3, 5, "Submitted", 0, 100, 0, 555, 0, 0, 1, "", 0)
@@ -46,7 +46,7 @@ def test_a_stream_out_of_step_is_dropped_and_made_anew(tws: ScriptedTws, events:
     with session_at(tws.port, events) as session:
         peer = tws.accept()
         peer.accept_session()
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         peer.send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         tws.accept().accept_session()
         wait_for(lambda: session.statistics.connects == 2, "second connection")
@@ -72,7 +72,7 @@ def test_twenty_thousand_fuzzed_frames_leave_a_working_session(tws: ScriptedTws,
     with session_at(tws.port, events) as session:
         peer = tws.accept()
         peer.accept_session()
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         for _ in range(40):
             batch = []
             for _ in range(500):
@@ -94,5 +94,5 @@ def test_an_absurd_next_valid_id_is_not_taken(tws: ScriptedTws, events: Events) 
     with session_at(tws.port, events) as session:
         peer = tws.accept()
         peer.accept_session(next_id=2_000_000_000)
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         assert session.next_order_id() == 1

@@ -29,7 +29,7 @@ from core.events import (
 from core.ib_wrapper.session import IBSession
 from core.vocabulary import BrokerStatus, ConnectionState, FeedStatus, OrderType, Purpose, Side, Unknown
 from tests.core.ib_wrapper.scripted import Events, Peer, ScriptedTws, message, session_at
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_S, wait_for
 
 
 def order(ref: str = "BS-1", **changes: object) -> Order:
@@ -52,7 +52,7 @@ def order(ref: str = "BS-1", **changes: object) -> Order:
 def ready(tws: ScriptedTws, session: IBSession, *, next_id: int = 1) -> Peer:
     peer = tws.accept()
     peer.accept_session(next_id=next_id)
-    assert session.wait_ready(5)
+    assert session.wait_ready(DEADLINE_S)
     peer.expect(59)
     return peer
 
@@ -218,7 +218,7 @@ def test_live_executions_become_events_and_asked_ones_only_an_answer(
         peer.send(59, 1, "b.01.01", 1.25, "USD", 0, 0, 0)
         peer.send(59, 1, "c.01.01", 1.7976931348623157e308, "USD", 0, 0, 0)
         peer.send(55, 1, number)
-        found = answer.result(5)
+        found = answer.result(DEADLINE_S)
     assert not isinstance(found, Unknown)
     assert [e.exec_id for e in found] == ["a.01.01"]
     assert [e.exec_id for e in events.of(Execution)] == ["b.01.01"]
@@ -280,7 +280,7 @@ def test_positions_are_complete_only_at_their_end_and_hold_no_zeros(tws: Scripte
         wait_for(lambda: len(events.of(PositionReport)) == 3, "three positions")
         assert not answer.done()
         peer.send(62, 1)
-        found = answer.result(5)
+        found = answer.result(DEADLINE_S)
     assert not isinstance(found, Unknown)
     assert {(p.symbol, p.quantity) for p in found} == {("AAPL", Decimal(100)), ("AAPL C (OPT)", Decimal(5))}
 
@@ -291,11 +291,11 @@ def test_who_asks_while_a_question_is_under_way_gets_a_fresh_answer(tws: Scripte
         first, second, third = session.positions(), session.positions(), session.positions()
         peer.expect(61)
         peer.send(62, 1)
-        assert first.result(5) == ()
+        assert first.result(DEADLINE_S) == ()
         assert not second.done()
         peer.expect(61)
         peer.send(62, 1)
-        assert second.result(5) == ()
+        assert second.result(DEADLINE_S) == ()
         assert third is second
         assert peer.hears_nothing_of(61, 0.2)
 
@@ -303,13 +303,13 @@ def test_who_asks_while_a_question_is_under_way_gets_a_fresh_answer(tws: Scripte
 def test_a_late_end_is_not_taken_for_the_next_answer(tws: ScriptedTws, events: Events) -> None:
     with session_at(tws.port, events, request_timeout_s=0.5) as session:
         peer = ready(tws, session)
-        assert session.positions().result(5) is Unknown.TIMED_OUT
+        assert session.positions().result(DEADLINE_S) is Unknown.TIMED_OUT
         second = session.positions()
         stock = ("STK", "", 0, "", "", "NASDAQ", "USD", "AAPL", "NMS")
         peer.send(62, 1)
         peer.send(61, 3, "DU1234567", 1, "AAPL", *stock, 100, 10.5)
         peer.send(62, 1)
-        found = second.result(5)
+        found = second.result(DEADLINE_S)
     assert not isinstance(found, Unknown)
     assert [p.symbol for p in found] == ["AAPL"]
 
@@ -320,7 +320,7 @@ def test_open_orders_are_answered_with_every_field(tws: ScriptedTws, events: Eve
         answer = session.open_orders()
         peer.expect(16)
         peer.send(53, 1)
-        assert answer.result(5) == ()
+        assert answer.result(DEADLINE_S) == ()
     assert events.of(OpenOrderReport) == []
 
 
@@ -330,7 +330,7 @@ def test_a_refused_request_is_unknown(tws: ScriptedTws, events: Events) -> None:
         answer = session.contract_details("NOPE")
         number = peer.expect(9)[2]
         peer.send(4, 2, number, 200, "No security definition has been found for the request")
-        assert answer.result(5) is Unknown.REFUSED
+        assert answer.result(DEADLINE_S) is Unknown.REFUSED
     assert events.of(BrokerError) == []
 
 
@@ -382,7 +382,7 @@ def test_an_account_that_was_not_asked_for_is_not_taken(tws: ScriptedTws, events
     with session_at(tws.port, events, account_id="DU2") as session:
         peer = tws.accept()
         peer.accept_session(accounts="DU1,DU3")
-        assert session.wait_ready(5)
+        assert session.wait_ready(DEADLINE_S)
         assert session.account is None
         assert session.accounts == ("DU1", "DU3")
 
