@@ -119,6 +119,7 @@ _ROWS: Final = (
     (10147, _C.ORDER, _R.QUERY, "the order to cancel is not known"),
     (10148, _C.ORDER, _R.QUERY, "the order can't be cancelled in its present state"),
     (10149, _C.ORDER, _R.QUERY, "the order to cancel has no valid id"),
+    (10224, _C.ORDER, _R.FAIL, "orders of one OCA group must name the same account"),
     (10243, _C.ORDER, _R.FAIL, "fractions of a share can't be ordered by the API"),
     (10268, _C.ORDER, _R.FAIL, "an order attribute is no longer supported"),
     (10289, _C.ORDER, _R.FAIL, "the order needs a cash quantity"),
