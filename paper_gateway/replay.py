@@ -256,10 +256,10 @@ class Replay:
         wanted = self._settings.sessions or 1
         found = list(itertools.islice(traded, 1 if self._settings.start else _SESSIONS_BEFORE + wanted))
         if not found:
-            heads = map(self._first_date, self._market.symbols)
-            raise ValueError(
-                f"there are no prices on or after {start}: they go from {min(heads)} to {calendar.last_date}"
-            )
+            first = min(map(self._first_date, self._market.symbols))
+            traded = (s for s in calendar.sessions(first, start) if self._market.trades_on(s))
+            last = max((session.date for session in traded), default=first)
+            raise ValueError(f"there are no prices on or after {start}: they go from {first} to {last}")
         if self._settings.start:
             return found[0]
         # As much history as there is to spare, but all the sessions that were asked for.

@@ -168,7 +168,10 @@ def explain_no_orders(summary: RunSummary, enabled: Sequence[str] | None = None)
     denied = Counter(summary.denials) + Counter(summary.decision_reasons)
     if denied:
         reason, count = denied.most_common(1)[0]
-        return f"{summary.signals} signals, but each was denied; most often by {reason} ({count} times)"
+        return (
+            f"{summary.signals} signals, none of which led to an order; denied most often by {reason} ({count} times); "
+            "docs/denials.md explains it"
+        )
     return f"{summary.signals} signals, none of which asked for another position than the one held"
 
 

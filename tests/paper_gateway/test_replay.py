@@ -221,6 +221,6 @@ def test_short_prices_are_replayed_in_full_rather_than_kept_as_history():
 
 def test_a_start_after_the_last_price_is_refused_with_the_dates_that_there_are():
     with pytest.raises(
-        ValueError, match=r"no prices on or after 2030-01-01: they go from 2000-03-01 to 2013"
+        ValueError, match=r"no prices on or after 2030-01-01: they go from 2000-03-01 to 2013-03-01"
     ):
         replay(Listener(), start=date(2030, 1, 1))
