@@ -105,6 +105,22 @@ def test_every_form_of_import_is_followed(project: Path, line: str):
     assert source_hash(project) != before
 
 
+def test_names_that_a_package_passes_on_are_followed(project: Path):
+    package = project / "core" / "limits"
+    package.mkdir()
+    (package / "__init__.py").write_text("from core.limits.low import LIMIT\n", encoding="utf-8")
+    (package / "low.py").write_text("LIMIT = 1\n", encoding="utf-8")
+    (project / "strategy" / "caller.py").write_text(
+        "from core.limits import LIMIT\n" + CALLER, encoding="utf-8"
+    )
+    hashes = {source_hash(project)}
+    (package / "low.py").write_text("LIMIT = 2\n", encoding="utf-8")
+    hashes.add(source_hash(project))
+    (package / "__init__.py").write_text("LIMIT = 3\n", encoding="utf-8")
+    hashes.add(source_hash(project))
+    assert len(hashes) == 3
+
+
 def test_a_folder_that_cannot_be_written_means_compiling_anew_not_failing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

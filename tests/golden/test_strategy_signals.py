@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.config_schema import Settings
 from strategy.base import scan
-from strategy.registry import create
+from strategy.registry import STRATEGIES, create
 from tests.golden.strategy_signals import GOLDEN, real_bars, statistics
 
 SYMBOLS = sorted(real_bars())
@@ -123,3 +124,15 @@ def test_williams_r_agrees_with_its_rules_over_indicators_in_pandas(symbol):
                 stop = max(stop, close - 10 * atr[n])
         expected.append(float(entered_at is not None))
     np.testing.assert_array_equal(scan(create("williams_r", {}), real_bars()[symbol]), expected)
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"scheduled_rebalance"}))
+def test_a_restart_says_after_the_default_warm_up_what_it_would_have_said_without(name):
+    """Held by real prices where the strategy remembers its own position; see "Memory" in docs/strategies.md."""
+    warm_up = Settings().bars.warmup_bars
+    for symbol in ("AAPL", "IBM", "MSFT"):
+        bars = real_bars()[symbol]
+        whole = scan(create(name, {}), bars)
+        for start in range(0, len(bars) - warm_up, 600):
+            late = scan(create(name, {}), bars[start:])
+            np.testing.assert_array_equal(late[warm_up:], whole[start + warm_up :])

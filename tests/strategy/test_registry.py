@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
+import numba
 import pytest
 
 from core.config_schema import Settings, StrategySettings
 from core.errors import ConfigError
+from core.kernel import PROJECT_ROOT
 from strategy.registry import STRATEGIES, create, create_enabled, validate
 
 
@@ -95,3 +100,29 @@ def test_names_in_the_registry_are_the_strategies_own():
 def test_creating_an_unknown_strategy_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean momentum\\?"):
         create("momentun", {})
+
+
+ONLY_ENABLED = """
+from core.config_schema import Settings
+from portfolio.decision_setup import compile_kernels
+from strategy.registry import STRATEGIES, create_enabled
+settings = Settings()
+enabled = create_enabled(settings.strategies)
+compile_kernels(enabled, settings.sizing, settings.caps)
+compiled = {name for name, kind in STRATEGIES.items() if kind.step.signatures}
+print(compiled == {strategy.name for strategy in enabled} and compiled < set(STRATEGIES))
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="the compiler is switched off")
+def test_only_the_enabled_strategies_are_compiled_at_start():
+    done = subprocess.run(
+        [sys.executable, "-c", ONLY_ENABLED],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "True"
