@@ -22,10 +22,13 @@ def stage(tmp_path: Path) -> Iterator[MainStage]:
 
 
 def test_a_main_without_descriptors_connects_again_once_it_has_some(stage: MainStage) -> None:
-    stage.start_watchdog()
-    stage.await_state("watching")
+    # The watchdog comes second, so that it is connected at once: zmq ends a process that can't accept a connection.
     main = stage.start_main()
     stage.await_phase("trading")
+    stage.start_watchdog()
+    stage.await_state("watching")
+    wait_for(lambda: "fresh=True" in stage.output("main"), "the lease")
+    stage.await_check("heartbeat", "ok")
     _, hard = resource.prlimit(main.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(main.pid, resource.RLIMIT_NOFILE, (4, hard))
     gateway = stage.processes[0]
