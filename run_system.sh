@@ -19,8 +19,8 @@ TWS) and runs until Ctrl-C or --stop.
 Paper options:
   --sessions N        exchange sessions to replay (default 20)
   --speed X|max       market seconds per wall second (default max: as fast as nothing is lost)
-  --symbols A,B       symbols to trade (default: universe.symbols of the configuration)
-  --start DATE        first session, YYYY-MM-DD (default 2012-10-01, or the first of your own bars)
+  --symbols A,B       symbols to trade (default: universe.symbols of the configuration, or all of --data)
+  --start DATE        first session, YYYY-MM-DD (default 2012-10-01; of your own bars up to 63 are kept as history)
   --data FOLDER       your own bars, CSV or Parquet, one file a symbol (default: packaged daily prices)
   --seed N            seed of the simulated paths inside the bars
   --cash AMOUNT       opening cash of the paper account (default 1000000)

@@ -22,6 +22,7 @@ from dashboard.view import SystemView, describe, take_view
 _REFRESH_S = 0.25
 _PLAIN_EVERY_S = 5.0
 _MOST_LINES = 6
+_ECHO = 4
 _STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
@@ -89,7 +90,9 @@ def _show_panel(options: argparse.Namespace, tails: list[ConsoleTail]) -> None:
             stopping = signal.sigtimedwait(_STOPS, _REFRESH_S) is not None
             for tail in tails:
                 messages.extend(f"{tail.name:<12} {line}" for line in tail.read_lines())
-            live.update(render(_look(options), messages, run_id=run_id), refresh=True)
+            # Room for the "^C" that the terminal echoes: wrapped to another line it would shift the picture.
+            width = max(live.console.width - _ECHO, 1)
+            live.update(render(_look(options), messages, run_id=run_id, width=width), refresh=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from dashboard.view import SystemView, format_market_time, format_money
 _FRESH_S, _LATE_S = 1.0, 3.0
 
 
-def render(view: SystemView, messages: Sequence[str], *, run_id: str) -> RenderableType:
+def render(
+    view: SystemView, messages: Sequence[str], *, run_id: str, width: int | None = None
+) -> RenderableType:
     """Draw the panel.
 
     Parameters
@@ -26,6 +28,8 @@ def render(view: SystemView, messages: Sequence[str], *, run_id: str) -> Rendera
         The newest lines of the processes, oldest first.
     run_id
         Shown in the title.
+    width
+        Columns to fill; None for all that there are.
     """
     columns = Table.grid(expand=True, padding=(0, 3))
     columns.add_column(ratio=2)
@@ -33,7 +37,7 @@ def render(view: SystemView, messages: Sequence[str], *, run_id: str) -> Rendera
     columns.add_row(_account(view), _processes(view))
     columns.add_row(_positions(view), _checks(view))
     body = Group(_headline(view), Text(), columns, Text(), _messages(messages))
-    return Panel(body, title=f"Backstop {run_id}", border_style=_border(view), padding=(0, 1))
+    return Panel(body, title=f"Backstop {run_id}", border_style=_border(view), padding=(0, 1), width=width)
 
 
 def _border(view: SystemView) -> str:
@@ -49,7 +53,7 @@ def _headline(view: SystemView) -> Text:
         text.append(
             f"   session {min(gateway.sessions_done + 1, gateway.sessions)} of {gateway.sessions}", "default"
         )
-    if not math.isnan(gateway.speed):
+    if gateway.speed > 0:  # False for NaN too
         text.append(f"   {gateway.speed:,.0f}x real time", "dim")
     return text
 

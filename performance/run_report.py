@@ -197,6 +197,8 @@ def _files(facts: RunFacts) -> list[str]:
 
 def _replay(replay: Mapping[str, Any]) -> list[str]:
     """Pace and losses, from the gateway's status file."""
+    if not replay.get("steps"):
+        return ["not begun"]
     speed, late = replay.get("speed"), replay.get("late")
     pace = f"{speed:,.0f} times real time" if isinstance(speed, int | float) else "pace not known"
     waited = (

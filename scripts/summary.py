@@ -66,7 +66,12 @@ def _build(run: Mapping[str, Any]) -> tuple[str, dict[str, Any], Path]:
 
 def _check(name: str, path: Path) -> JournalCheck:
     if not path.exists():
-        return JournalCheck(name=name, path=str(path), records=0, problem="the file does not exist")
+        return JournalCheck(
+            name=name,
+            path=str(path),
+            records=0,
+            problem=f"there is none, {name} ended before its first record",
+        )
     result = verify_journal(path)
     return JournalCheck(
         name=name, path=str(path), records=result.records, problem=None if result.ok else result.problem

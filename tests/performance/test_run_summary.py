@@ -179,6 +179,19 @@ def test_a_caveat_stands_below_the_profit() -> None:
 
 
 def test_prices_that_ended_before_the_sessions_asked_for_are_mentioned() -> None:
-    replay = {"state": "finished", "sessions_done": 12, "sessions": 50, "speed": 9000.0, "late": 0}
+    replay = {
+        "state": "finished",
+        "steps": 9,
+        "sessions_done": 12,
+        "sessions": 50,
+        "speed": 9000.0,
+        "late": 0,
+    }
     text = to_text(summarise([], []), replace(FACTS, replay=replay))
     assert "the prices ended after 12 of the 50 sessions asked for" in text
+
+
+def test_a_replay_that_never_began_has_no_pace() -> None:
+    text = to_text(summarise([], []), replace(FACTS, replay={"state": "waiting", "steps": 0, "speed": 0.0}))
+    assert "not begun" in text
+    assert "every bar was waited for" not in text
