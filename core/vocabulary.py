@@ -74,6 +74,16 @@ class BrokerStatus(StrEnum):
     INACTIVE = "Inactive"
     UNKNOWN = "Unknown"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the order works any more: it has ended, or was put aside as inactive."""
+        return self in {
+            BrokerStatus.FILLED,
+            BrokerStatus.CANCELLED,
+            BrokerStatus.API_CANCELLED,
+            BrokerStatus.INACTIVE,
+        }
+
 
 class ConnectionState(StrEnum):
     """States of the broker connection (``core.ib_wrapper.state``)."""

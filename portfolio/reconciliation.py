@@ -32,7 +32,7 @@ from types import MappingProxyType
 
 from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
 from core.exec_ids import correction_number
-from core.vocabulary import KILL_PREFIX, BrokerStatus, Unknown
+from core.vocabulary import KILL_PREFIX, Unknown
 from portfolio.breaks import (
     ZERO,
     BookView,
@@ -47,10 +47,6 @@ from portfolio.ledger import WATCHDOG
 
 CASH = "(cash)"
 """Key of a deferred difference in cash."""
-_ENDED = frozenset(
-    {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
-)
-"""States in which an order may still be listed among the open ones, because its end crossed the answer."""
 
 
 def reconcile(
@@ -182,7 +178,8 @@ def _compare_open_order(
     order: KnownOrder | None, report: OpenOrderReport, snapshot: BrokerSnapshot
 ) -> list[Break]:
     """R7 for one open order at the broker."""
-    if report.status in _ENDED or (order is not None and _has_moved(order, snapshot)):
+    # An order may still be listed among the open ones although it has ended: its end crossed the answer.
+    if report.status.is_over or (order is not None and _has_moved(order, snapshot)):
         return []
     broker = f"{report.side} {report.quantity} {report.order_type} {report.status}"
     detail = f"orderRef {report.order_ref!r}, permId {report.perm_id}"

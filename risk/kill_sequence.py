@@ -31,7 +31,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.events import OpenOrderReport
-from core.vocabulary import KILL_PREFIX, BrokerStatus, Side
+from core.vocabulary import KILL_PREFIX, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,
@@ -58,7 +58,6 @@ from risk.kill_messages import (
 )
 
 _ZERO = Decimal(0)
-_DONE = {BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE}
 
 
 class Phase(StrEnum):
@@ -349,7 +348,7 @@ class KillSequence:
         if event.filled > close.filled:
             close.filled = event.filled
             self._progress_ns = event.at_ns
-        if event.status in _DONE or close.filled >= close.order.quantity:
+        if event.status.is_over or close.filled >= close.order.quantity:
             close.done = True
             if close.filled < close.order.quantity:
                 self._why[close.order.symbol] = event.detail or f"closing order {event.status.value}"
