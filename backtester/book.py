@@ -160,15 +160,25 @@ def start_order(
 
 
 @kernel
-def gross_and_net(book: Book, closes: npt.NDArray[np.float64]) -> tuple[int, int]:
-    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed."""
+def gross_and_net(position: FloatMatrix, closes: FloatMatrix, bar: int) -> tuple[int, int]:
+    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed.
+
+    Parameters
+    ----------
+    position
+        Shape (strategies, symbols).
+    closes
+        Shape (bars, symbols).
+    bar
+        Row of ``closes``.
+    """
     gross, net = 0, 0
-    for symbol in range(book.position.shape[1]):
+    for symbol in range(position.shape[1]):
         held = 0
-        for strategy in range(book.position.shape[0]):
-            held += int(book.position[strategy, symbol])
+        for strategy in range(position.shape[0]):
+            held += int(position[strategy, symbol])
         if held != 0:
-            value = held * micros(closes[symbol])
+            value = held * micros(closes[bar, symbol])
             gross += abs(value)
             net += value
     return gross, net

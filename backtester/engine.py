@@ -31,9 +31,9 @@ from backtester.book import (
     with_room,
 )
 from backtester.costs import Costs
-from backtester.fills import Account, Place, has_price, trade_symbol
+from backtester.fills import Account, Place, can_fill, trade_symbol
 from backtester.money import LARGEST_NLV, dollars
-from backtester.orders import Decided, OrderRules, expire_orders, place_orders
+from backtester.orders import Decided, OrderRules, expire_orders, is_news, place_orders
 from backtester.scan import MarketScan
 from core.kernel import kernel
 from portfolio.decision import decide_into
@@ -155,30 +155,37 @@ def _run(
     tape: Tape, rules: Rules, money: Money, state: DecisionState, book: Book, records: Records, desk: Desk
 ) -> tuple[Records, int]:
     """Go from bar to bar; return the records and the number of bars that were done."""
-    clock = tape.clock
-    rows = 3 * book.kind.size  # of one bar: an order, a stop and a denial or two a strategy and symbol
+    position, kind, stop, said = book.position, book.kind, book.stop, book.said
+    bars, closes, session, is_last = tape.bars, tape.market.close, tape.clock.session, tape.clock.is_last
+    curve, targets, reasons = desk.curve, desk.targets, desk.reasons
     day = _Day(money.cash, money.cash, 0)
-    for bar in range(rules.first, tape.bars.shape[0]):
-        records = with_room(records, rows)
-        money = _begin_month(money, clock.month[bar])
-        money = _trade(tape, rules, Account(book, state.directions, desk.due, records), money, bar)
-        if rules.day_orders and clock.is_last[bar]:
+    for bar in range(rules.first, bars.shape[0]):
+        if tape.clock.month[bar] != money.month:
+            money = Money(money.cash, money.settled, tape.clock.month[bar], 0, 0)
+        for symbol in range(kind.shape[1]):
+            if can_fill(kind, stop, position, bars, bar, symbol):
+                records = with_room(records, 3 * kind.size)
+                account = Account(book, state.directions, desk.due, records)
+                money = _trade(tape, rules, account, money, bar, symbol)
+        if rules.day_orders and is_last[bar]:
+            records = with_room(records, kind.size)
             expire_orders(book, records, bar)
-        if bar == rules.first or clock.session[bar] != clock.session[bar - 1]:
-            money = _settle(money, clock, desk.due, bar)
+        if bar == rules.first or session[bar] != session[bar - 1]:
+            money = _settle(money, tape.clock, desk.due, bar)
             if bar > rules.first:
                 state = _begin_session(rules.decision, state, day.nlv)
-        day = _value(book, tape.market.close[bar], money, day)
+        day = _value(position, closes, bar, money, day)
         if abs(day.nlv) > LARGEST_NLV:
             return records, bar
-        desk.curve.nlv[bar], desk.curve.cash[bar], desk.curve.gross[bar] = day.nlv, money.cash, day.gross
-        account = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
-        _decide(tape, rules, state, account, desk, book.position, bar)
-        decided = Decided(
-            bar, not clock.is_last[bar], desk.targets, desk.reasons, _rows(tape, bar), tape.bars[bar]
-        )
-        place_orders(rules.orders, book, records, decided)
-    return records, tape.bars.shape[0]
+        curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, day.gross
+        row = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
+        inputs = DecisionInputs(tape.signals[bar], position, _rows(tape.market, bar), row)
+        decide_into(rules.decision, state, inputs, targets, reasons)
+        if is_news(position, targets, reasons, said):
+            records = with_room(records, 2 * kind.size)
+            decided = Decided(bar, not is_last[bar], targets, reasons, inputs.rows, bars)
+            place_orders(rules.orders, book, records, decided)
+    return records, bars.shape[0]
 
 
 @kernel
@@ -188,14 +195,6 @@ def _begin_session(decision: DecisionParameters, state: DecisionState, nlv: int)
         state.volatility, dollars(nlv), decision.target_volatility_annual, decision.max_leverage
     )
     return DecisionState(state.directions, volatility)
-
-
-@kernel
-def _begin_month(money: Money, month: int) -> Money:
-    """Begin a new month's counts when there is one."""
-    if month == money.month:
-        return money
-    return Money(money.cash, money.settled, month, 0, 0)
 
 
 @kernel
@@ -210,51 +209,21 @@ def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
 
 
 @kernel
-def _trade(tape: Tape, rules: Rules, account: Account, money: Money, bar: int) -> Money:
-    """Fill what the bar fills, symbol by symbol in their order."""
-    clock, book = tape.clock, account.book
-    for symbol in range(book.kind.shape[1]):
-        if not _is_active(book, symbol) or not has_price(tape.bars[bar, symbol]):
-            continue
-        place = Place(bar, symbol, tape.bars[bar, symbol, 4], clock.settles[clock.session[bar]], False)
-        money = trade_symbol(
-            rules.costs, account, money, place, tape.bars[bar, symbol], rules.at_close, clock.is_last[bar]
-        )
-    return money
+def _trade(tape: Tape, rules: Rules, account: Account, money: Money, bar: int, symbol: int) -> Money:
+    """Fill what the bar fills in one symbol."""
+    clock, prices = tape.clock, tape.bars[bar, symbol]
+    place = Place(bar, symbol, prices[4], clock.settles[clock.session[bar]], False)
+    return trade_symbol(rules.costs, account, money, place, prices, rules.at_close, clock.is_last[bar])
 
 
 @kernel
-def _is_active(book: Book, symbol: int) -> bool:
-    """Whether any order or stop of a symbol works."""
-    for strategy in range(book.kind.shape[0]):
-        if book.kind[strategy, symbol] != 0 or book.stop[strategy, symbol] != 0:
-            return True
-    return False
-
-
-@kernel
-def _value(book: Book, closes: FloatArray, money: Money, day: _Day) -> _Day:
+def _value(position: FloatMatrix, closes: FloatArray, bar: int, money: Money, day: _Day) -> _Day:
     """Value the account at the closes."""
-    gross, net = gross_and_net(book, closes)
+    gross, net = gross_and_net(position, closes, bar)
     nlv = money.cash + net
     return _Day(nlv, max(day.peak, nlv), gross)
 
 
 @kernel
-def _rows(tape: Tape, bar: int) -> MarketRows:
-    return MarketRows(tape.market.close[bar], tape.market.atr[bar], tape.market.average_volume[bar])
-
-
-@kernel
-def _decide(
-    tape: Tape,
-    rules: Rules,
-    state: DecisionState,
-    account: AccountRow,
-    desk: Desk,
-    position: FloatMatrix,
-    bar: int,
-) -> None:
-    """Decide on the close of ``bar``."""
-    inputs = DecisionInputs(tape.signals[bar], position, _rows(tape, bar), account)
-    decide_into(rules.decision, state, inputs, desk.targets, desk.reasons)
+def _rows(market: MarketScan, bar: int) -> MarketRows:
+    return MarketRows(market.close[bar], market.atr[bar], market.average_volume[bar])

@@ -19,7 +19,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backtester.book import Book, FillColumn, IntMatrix, IntVector, Kind, Money, Records, start_order
+from backtester.book import (
+    Book,
+    FillColumn,
+    FloatMatrix,
+    IntMatrix,
+    IntVector,
+    Kind,
+    Money,
+    Records,
+    start_order,
+)
 from backtester.costs import Costs, commission, fees, fill_price, fillable
 from backtester.money import micros
 from core.kernel import kernel
@@ -78,8 +88,12 @@ def trade_symbol(
         money, room = _fill_all(costs, account, money, place, Kind.EXIT, begin, room)
         money, room = _fill_all(costs, account, money, place, Kind.ENTRY, begin, room)
     for strategy in range(book.stop.shape[0]):
-        if book.stop[strategy, place.symbol] != 0:
-            money, room = _try_stop(costs, account, money, place, strategy, prices, room)
+        cell = (strategy, place.symbol)
+        if book.stop[cell] != 0 and book.kind[cell] != Kind.STOP:
+            base = stop_base(book.position[cell], book.stop[cell], prices[0], prices[1], prices[2])
+            if base != 0:
+                start_order(book, cell, Kind.STOP, -int(book.position[cell]), Reason.NONE, place.bar, 0)
+                money, room = _fill_order(costs, account, money, place, strategy, base, room)
     if at_close and is_last:
         auction = Place(place.bar, place.symbol, place.volume, place.settles, True)
         end = micros(prices[3])
@@ -100,28 +114,53 @@ def _fill_all(
 
 
 @kernel
-def _try_stop(
-    costs: Costs,
-    account: Account,
-    money: Money,
-    place: Place,
-    strategy: int,
-    prices: npt.NDArray[np.float64],
-    room: int,
-) -> tuple[Money, int]:
-    """Trigger the stop of a position if the bar reaches it."""
-    book, cell = account.book, (strategy, place.symbol)
-    stop, position = book.stop[cell], int(book.position[cell])
-    if position == 0 or book.kind[cell] == Kind.STOP:
-        return money, room
-    if position > 0:
-        hit, base = micros(prices[2]) <= stop, min(micros(prices[0]), stop)
-    else:
-        hit, base = micros(prices[1]) >= stop, max(micros(prices[0]), stop)
-    if not hit:
-        return money, room
-    start_order(book, cell, Kind.STOP, -position, Reason.NONE, place.bar, 0)
-    return _fill_order(costs, account, money, place, strategy, base, room)
+def stop_base(position: float, stop: int, begin: float, high: float, low: float) -> int:
+    """Undisturbed price at which a protective stop fills in a bar, micro-dollars; 0 when the bar doesn't reach it.
+
+    Parameters
+    ----------
+    position
+        Signed; not 0.
+    stop
+        Its stop, micro-dollars.
+    begin, high, low
+        Of the bar; ``begin`` is its open.
+    """
+    if position > 0.0:
+        return min(micros(begin), stop) if micros(low) <= stop else 0
+    return max(micros(begin), stop) if micros(high) >= stop else 0
+
+
+@kernel
+def can_fill(
+    kind: IntMatrix,
+    stop: IntMatrix,
+    position: FloatMatrix,
+    bars: npt.NDArray[np.float64],
+    bar: int,
+    symbol: int,
+) -> bool:
+    """Whether an order of a symbol works and has a bar to fill in, or a stop is hit; most bars have neither.
+
+    It takes the arrays one by one, as `backtester.orders.is_news`.
+    """
+    for strategy in range(kind.shape[0]):
+        cell = (strategy, symbol)
+        if (kind[cell] != Kind.NOTHING or stop[cell] != 0) and has_price(bars, bar, symbol):
+            if kind[cell] != Kind.NOTHING:
+                return True
+            if (
+                stop_base(
+                    position[cell],
+                    stop[cell],
+                    bars[bar, symbol, 0],
+                    bars[bar, symbol, 1],
+                    bars[bar, symbol, 2],
+                )
+                != 0
+            ):
+                return True
+    return False
 
 
 @kernel
@@ -205,9 +244,9 @@ def _move(account: Account, cell: tuple[int, int], quantity: int) -> None:
 
 
 @kernel
-def has_price(prices: npt.NDArray[np.float64]) -> bool:
-    """Whether a bar can be traded on: all its prices are known and positive."""
+def has_price(bars: npt.NDArray[np.float64], bar: int, symbol: int) -> bool:
+    """Whether a symbol can be traded in a bar: all its prices are known and positive."""
     known = True
     for column in range(4):
-        known &= 0.0 < prices[column] < math.inf
+        known &= 0.0 < bars[bar, symbol, column] < math.inf
     return known

@@ -17,6 +17,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from backtester.book import Book, FloatMatrix, IntMatrix, Kind, Records, deny, start_order
 from backtester.fills import has_price
 from core.kernel import kernel
@@ -44,8 +47,8 @@ class Decided(NamedTuple):
     targets: FloatMatrix
     reasons: IntMatrix
     rows: MarketRows
-    bars: FloatMatrix
-    """Shape (symbols, 5)."""
+    bars: npt.NDArray[np.float64]
+    """Shape (bars, symbols, 5)."""
 
 
 @kernel
@@ -54,19 +57,34 @@ def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decid
     shape = book.position.shape
     for strategy in range(shape[0]):
         for symbol in range(shape[1]):
-            _tell_refusal(book, records, decided, (strategy, symbol))
+            cell = (strategy, symbol)
+            if decided.reasons[cell] != book.said[cell]:
+                _tell_refusal(book, records, decided, cell)
     for strategy in range(shape[0]):
         for symbol in range(shape[1]):
             cell = (strategy, symbol)
-            position = book.position[cell]
-            if position != 0.0 and decided.targets[cell] != position:
+            if book.position[cell] != 0.0 and decided.targets[cell] != book.position[cell]:
                 _exit(book, records, decided, cell)
     for strategy in range(shape[0]):
         for symbol in range(shape[1]):
             cell = (strategy, symbol)
-            wanted = book.position[cell] == 0.0 and decided.targets[cell] != 0.0
-            if wanted and book.kind[cell] == Kind.NOTHING:
+            is_entry = book.position[cell] == 0.0 and decided.targets[cell] != 0.0
+            if is_entry and book.kind[cell] == Kind.NOTHING:
                 _entry(rules, book, records, decided, cell)
+
+
+@kernel
+def is_news(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, said: IntMatrix) -> bool:
+    """Whether a decision wants or refuses anything new, so that `place_orders` has something to do.
+
+    It takes the arrays one by one: a call that passes the book costs more than all its comparisons.
+    """
+    for strategy in range(position.shape[0]):
+        for symbol in range(position.shape[1]):
+            cell = (strategy, symbol)
+            if targets[cell] != position[cell] or reasons[cell] != said[cell]:
+                return True
+    return False
 
 
 @kernel
@@ -83,11 +101,10 @@ def expire_orders(book: Book, records: Records, bar: int) -> None:
 
 @kernel
 def _tell_refusal(book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
-    """Tell a decision that wanted an entry and left nothing of it, when its reason begins."""
+    """Take a new reason of the decision; tell it if it has left nothing of an entry."""
     reason = decided.reasons[cell]
-    begins = reason != Reason.NONE and reason != book.said[cell]
     book.said[cell] = reason
-    if begins and decided.targets[cell] == book.position[cell]:
+    if reason != Reason.NONE and decided.targets[cell] == book.position[cell]:
         deny(book, records, decided.bar, cell, reason, 0)
 
 
@@ -128,7 +145,7 @@ def _objection(
     reason = Reason.NONE
     if not decided.session_goes_on and not rules.overnight:
         reason = Reason.MARKET_CLOSED
-    elif not has_price(decided.bars[cell[1]]):
+    elif not has_price(decided.bars, decided.bar, cell[1]):
         reason = Reason.FEED_STALE
     elif abs(quantity) > rules.max_quantity:
         reason = Reason.MAX_QUANTITY
