@@ -233,6 +233,7 @@ class Assembler:
             clock=self._clock,
             interval_s=self._settings.execution.reconcile_interval_s,
             ask=lambda: session.request_snapshot().add_done_callback(self._post),
+            account=lambda: self._status.account,
         )
 
     def _post(self, answer: Future[BrokerSnapshot]) -> None:

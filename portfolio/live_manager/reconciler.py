@@ -7,6 +7,7 @@ second question is asked, and no answer within the deadline means UNKNOWN: nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
@@ -34,6 +35,8 @@ class Reconciler:
         Time between periodic questions.
     ask
         Asks for a snapshot; its answer is posted to the engine's queue.
+    account
+        The account that was proven at the start; an answer about another one stops trading as a whole.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Reconciler:
         clock: Clock,
         interval_s: float,
         ask: Callable[[], None],
+        account: Callable[[], str | None],
     ) -> None:
         self._book = book
         self._orders = orders
@@ -52,6 +56,7 @@ class Reconciler:
         self._clock = clock
         self._interval_ns = round(interval_s * 1e9)
         self._ask = ask
+        self._account = account
         self._log = structlog.get_logger(__name__)
         self.book_execution: Callable[[Execution], None] | None = None
         """Books an execution that only the snapshot knew, the same way as a live one."""
@@ -97,7 +102,9 @@ class Reconciler:
         """Compare and book; plan the next question. The caller acts on stray orders."""
         self._waiting = False
         compare_cash = not self._book.ledger.without_commission()
-        view = self._book.view(snapshot.account, compare_cash=compare_cash, sent_ns=self._orders.touched_ns)
+        view = self._book.view(
+            self._account() or "", compare_cash=compare_cash, sent_ns=self._orders.touched_ns
+        )
         result = reconcile(view, snapshot, deferred_before=self._deferred)
         resolution = self._orders.resolve(snapshot)
         for missing in result.missing_executions:
@@ -105,6 +112,8 @@ class Reconciler:
                 raise RuntimeError("nobody books what a reconciliation finds")
             self.book_execution(missing.execution)
         self._deferred = result.deferred
+        if result.unknown:  # no answer ends no break
+            result = replace(result, breaks=tuple({*result.breaks, *self._told}))
         self.locked_symbols = result.locked_symbols
         self._journal_result(result)
         wrong_account = any(one.kind is BreakKind.ACCOUNT for one in result.breaks)

@@ -1,0 +1,69 @@
+"""The order desk: denials are told once, orders go out once, what isn't ours starts a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.reasons import Reason
+from tests.portfolio.live_manager.parts import Parts
+
+
+def denials(parts: Parts) -> list[object]:
+    return [record.payload["reason"] for record in parts.records("denial")]
+
+
+def test_a_denial_is_told_when_it_begins_and_not_with_each_bar(parts: Parts) -> None:
+    for _ in range(4):
+        parts.act(100, lease=False)
+    assert denials(parts) == [Reason.NO_LEASE.code]
+    assert parts.status.denials == {Reason.NO_LEASE.code: 1}
+    assert parts.broker.placed == []
+
+
+def test_a_denial_that_ended_is_told_when_it_comes_back(parts: Parts) -> None:
+    parts.act(100, lease=False)
+    parts.act(100)
+    for number, index in ((1, 0), (2, 1)):
+        parts.fill(number, 100, index=index)  # in, and out by the stop
+    parts.act(100, lease=False)
+    assert denials(parts) == [Reason.NO_LEASE.code] * 2
+
+
+def test_an_entry_at_work_is_not_sent_again_with_the_next_bar(parts: Parts) -> None:
+    parts.act(100)
+    parts.act(100)
+    assert [written.order.purpose.value for written in parts.broker.placed] == ["entry", "stop"]
+    assert parts.status.orders_sent == 2
+
+
+def test_each_order_is_in_the_journal_before_it_is_with_the_broker(parts: Parts) -> None:
+    seen: list[set[object]] = []
+    parts.broker.before_place = lambda _: seen.append(
+        {record.payload["order_ref"] for record in parts.records("order_intent")}
+    )
+    parts.act(100)
+    assert [
+        written.order.order_ref in known for written, known in zip(parts.broker.placed, seen, strict=True)
+    ] == [
+        True,
+        True,
+    ]
+
+
+def test_an_execution_that_is_not_ours_books_nothing_and_asks_the_broker(parts: Parts) -> None:
+    parts.act(100)
+    foreign = replace(parts.execution(1, 100), order_ref="", order_id=0, client_id=0)
+    parts.desk.on_message(foreign)
+    assert parts.book.positions() == {}
+    parts.clock.advance(1.0)
+    parts.reconciler.poll()
+    assert len(parts.questions) == 1
+
+
+def test_a_fill_that_opens_a_position_is_passed_on(parts: Parts) -> None:
+    opened: list[tuple[str, str]] = []
+    parts.desk.on_entry_fill = lambda strategy, symbol, _side: opened.append((strategy, symbol))
+    parts.act(100)
+    parts.fill(1, 100, index=0)
+    parts.fill(2, 100, index=1)
+    assert opened == [("momentum", "IBM")]
