@@ -45,7 +45,7 @@ def alpha_annual(
 
     Notes
     -----
-    Formula: ``P * (mean(r - f) - beta * mean(b - f))``
+    Formula: ``P * (mean(r - f) - beta * mean(b - f))``; empyrical compounds the mean over the year instead
     Source: M. C. Jensen, "The Performance of Mutual Funds in the Period 1945-1964", Journal of Finance 23 (1968).
     """
     ours, theirs = as_pair(returns, benchmark)
