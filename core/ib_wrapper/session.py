@@ -82,7 +82,7 @@ class IBSession:
         self._client_id = client_id
         self._wanted_account = account_id
         self._accounts: tuple[str, ...] = ()
-        self._has_next_id = False
+        self._has_next_id = self._has_accounts = False
         log: structlog.typing.FilteringBoundLogger = logger or structlog.get_logger("core.ib_wrapper")
         self._log = log
         self._sender = Sender()
@@ -333,7 +333,7 @@ class IBSession:
 
     def begin(self, link: Link) -> Callable[[list[bytes]], None]:
         """Start the API on a new link and read it from now on."""
-        self._has_next_id = False
+        self._has_next_id = self._has_accounts = False
         encoder = Encoder(link.server.version)
         encoder.clientId = self._client_id
         dispatcher = Dispatcher(
@@ -373,8 +373,13 @@ class IBSession:
         self._subscriber.probe()
 
     def on_accounts(self, accounts: tuple[str, ...]) -> None:
-        """Note the accounts of the login."""
-        self._accounts = accounts
+        """Note the accounts of the login; one without the account that was worked with before is refused."""
+        ours = self._wanted_account
+        if self._connection.connects and ours is not None and ours not in accounts:
+            self._connection.refuse(f"this login has {', '.join(accounts)}, not {ours}: not ours to trade")
+            return
+        self._accounts, self._has_accounts = accounts, bool(accounts)
+        self._wanted_account = self._wanted_account or self.account
         self._finish_handshake()
 
     def on_next_valid_id(self, order_id: int) -> None:
@@ -392,7 +397,7 @@ class IBSession:
         self._responder.handle(request_id, code, text)
 
     def _finish_handshake(self) -> None:
-        if self._has_next_id and self._accounts:
+        if self._has_next_id and self._has_accounts:  # both of this login, not of the one before
             self._connection.handshake_done()
 
     def _on_vital_loss(self, reason: str) -> None:
