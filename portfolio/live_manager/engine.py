@@ -101,6 +101,11 @@ class Engine:
             RealtimeBar: self._on_realtime_bar,
         }
 
+    @property
+    def has_lease(self) -> bool:
+        """Whether the watchdog's lease was fresh when it was last looked at."""
+        return bool(self._lease)
+
     # --- the loop -----------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -175,7 +180,7 @@ class Engine:
             halt_level=self._p.status.halt_level,
             connected=self._p.status.connection is ConnectionState.READY,
             reconciled=self._p.reconciler.is_reconciled,
-            lease=bool(self._lease),
+            lease=self.has_lease,
             locked_symbols=self._p.reconciler.locked_symbols,
             market_open=self._p.feed.market_is_open(),
             stale_symbols=self._p.feed.stale_symbols(),

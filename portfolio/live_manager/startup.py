@@ -168,6 +168,11 @@ class Startup:
         self._log.info("warmed_up", rows=len(warmup.rows), until_ns=warmup.last_end_ns)
 
     def _subscribe(self) -> None:
+        # The first bars should not find the lease missing only because the watchdog's next heartbeat is still on
+        # its way; without a watchdog we go on, and open no risk.
+        self._engine.pump(lambda: self._engine.has_lease, self._settings.risk.lease_s)
+        if self._engine.stop_asked is not None:
+            return
         self._status.enter(Phase.TRADING)
         self._backfill.start_after(self._status.market_ns)
         self._feed.start(after_ns=self._status.market_ns)
