@@ -107,3 +107,23 @@ def assert_same(result: BacktestResult, reference: Reference) -> None:
     assert denials_of(result) == reference.denials
     assert [int(value * 1_000_000) for value in reference.nlv] == result.nlv_micros.tolist()
     assert [int(value * 1_000_000) for value in reference.cash] == result.cash_micros.tolist()
+
+
+def walk(seed: int, bars: int, *, decimals: int, holes: float, gaps: float, volume: int) -> np.ndarray:
+    """A random path with gaps at the open, bars of no range, bars that are missing and bars without volume."""
+    rng = np.random.default_rng(seed)
+    price = rng.uniform(5.0, 400.0)
+    rows = np.empty((bars, 5))
+    for bar in range(bars):
+        begin = max(price * (1 + (rng.normal(0, 0.05) if rng.random() < gaps else 0.0)), 0.5)
+        end = max(begin * (1 + rng.normal(0, 0.02)), 0.5)
+        high, low = (
+            max(begin, end) * (1 + rng.uniform(0, 0.015)),
+            min(begin, end) * (1 - rng.uniform(0, 0.015)),
+        )
+        prices = np.round([begin, high, low, end], decimals)
+        rows[bar] = [*prices, 0 if rng.random() < 0.03 else rng.integers(1, volume)]
+        price = end
+    rows[rng.random(bars) < holes] = np.nan
+    rows[0] = [*([np.round(price, decimals)] * 4), 1]
+    return rows

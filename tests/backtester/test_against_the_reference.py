@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
+from backtester.market import align
+from backtester.run import run_backtest
 from core.config_schema import Settings
 from data.packaged import load_packaged, packaged_calendar
 from strategy.registry import create
-from tests.backtester.cases import assert_same, make_market, run_both
-
-
-def walk(seed: int, bars: int, *, decimals: int, holes: float, gaps: float, volume: int) -> np.ndarray:
-    """A random path with gaps at the open, bars of no range, bars that are missing and bars without volume."""
-    rng = np.random.default_rng(seed)
-    price = rng.uniform(5.0, 400.0)
-    rows = np.empty((bars, 5))
-    for bar in range(bars):
-        begin = max(price * (1 + (rng.normal(0, 0.05) if rng.random() < gaps else 0.0)), 0.5)
-        end = max(begin * (1 + rng.normal(0, 0.02)), 0.5)
-        high, low = (
-            max(begin, end) * (1 + rng.uniform(0, 0.015)),
-            min(begin, end) * (1 - rng.uniform(0, 0.015)),
-        )
-        prices = np.round([begin, high, low, end], decimals)
-        rows[bar] = [*prices, 0 if rng.random() < 0.03 else rng.integers(1, volume)]
-        price = end
-    rows[rng.random(bars) < holes] = np.nan
-    rows[0] = [*([np.round(price, decimals)] * 4), 1]
-    return rows
+from tests.backtester.cases import assert_same, make_market, run_both, walk
+from tests.backtester.reference import Reference
 
 
 @st.composite
@@ -106,10 +88,6 @@ def test_every_fill_denial_and_value_is_the_same_to_the_last_digit(world):
 
 @pytest.mark.parametrize("commission", ["tiered", "fixed"])
 def test_real_prices_give_the_same_account_as_the_reference(commission):
-    from backtester.market import align
-    from backtester.run import run_backtest
-    from tests.backtester.reference import Reference
-
     settings = Settings.model_validate({"backtest": {"commission": commission}})
     market = align(load_packaged(["AAPL", "IBM", "MSFT"]), packaged_calendar(), settlement_days=1, first=2600)
     strategies = (create("momentum", {}), create("mean_reversion", {}))

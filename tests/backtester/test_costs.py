@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtester.costs import commission, costs_of, fees, fill_price, fillable
+from backtester.cost_settings import costs_of
+from backtester.costs import commission, fees, fill_price, fillable
 from backtester.money import MICRO, divide_half_even, divide_half_up, micros
 from core.commissions import SCHEDULES, Trade
 from core.config_schema import BacktestSettings
