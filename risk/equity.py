@@ -1,7 +1,8 @@
 """The account's value by the watchdog's own marks, and its peak.
 
 Account values come late (every three minutes when nothing changes), ``reqPnL`` comes at once. Between two account
-values the value is moved by what realised and unrealised profit and loss have moved since.
+values the value is moved by what realised and unrealised profit and loss have moved since. Asked in between, the broker
+repeats its old figure: only another figure is news, else each question would put the mark back to where it was.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class EquityTracker:
     def __init__(self, peak: float | None = None, peak_samples: int = 3) -> None:
         self.peak = peak
         self._nlv: float | None = None
+        self._told: float | None = None
         self._gross: float | None = None
         self._base: _Result | None = None
         self._result: _Result | None = None
@@ -54,7 +56,9 @@ class EquityTracker:
         if value.key == "GrossPositionValue":
             self._gross = abs(number)
             return
-        self._nlv, self._base = number, self._result
+        if number != self._told:
+            self._told = self._nlv = number
+            self._base = self._result
         self._mark(value.received_monotonic_ns)
 
     def on_profit_and_loss(self, report: ProfitAndLoss) -> None:

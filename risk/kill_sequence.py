@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
 from core.events import OpenOrderReport
@@ -58,6 +58,8 @@ from risk.kill_messages import (
 )
 
 _ZERO = Decimal(0)
+_STUCK_CLOSES = "an order that can't be cancelled may still close it"
+_FRACTION = "a fraction of a share: close it in TWS"
 
 
 class Phase(StrEnum):
@@ -320,9 +322,10 @@ class KillSequence:
             side = Side.SELL if quantity > 0 else Side.BUY
             # An order that won't be cancelled may still fill: leave room for all of it.
             blocking = [order for order in self._stuck if order.symbol == symbol and order.side is side]
-            to_close = abs(quantity) - sum((order.quantity for order in blocking), _ZERO)
-            if to_close <= 0:
-                self._why[symbol] = "an order that can't be cancelled may still close it"
+            held = abs(quantity) - sum((order.quantity for order in blocking), _ZERO)
+            to_close = max(held, _ZERO).to_integral_value(ROUND_FLOOR)  # the API takes whole shares only
+            if not to_close:
+                self._why[symbol] = _STUCK_CLOSES if blocking else _FRACTION
                 continue
             self.closes_sent += 1
             reference = f"{KILL_PREFIX}{self.kill_id}-{symbol}-{self.closes_sent}"

@@ -128,7 +128,6 @@ class Liquidation:
         self._log = structlog.get_logger("kill")
         self._sequence = KillSequence(kill_id=kill.kill_id, closes_sent=kill.closes_sent)
         self._cancel_sent_ns = kill.cancel_sent_ns
-        self._ref_of: dict[int, str] = {}
         self._fills: dict[str, dict[str, Decimal]] = {}
 
     def start(self) -> None:
@@ -155,10 +154,11 @@ class Liquidation:
             case ConnectionChanged():
                 self.handle(SessionChanged(ready=event.state is ConnectionState.READY, at_ns=now))
             case OrderStatusReport():
-                reference = event.order_ref or self._ref_of.get(event.order_id)
-                if reference is not None:
+                if event.order_ref:
                     self.handle(
-                        CloseStatus(order_ref=reference, status=event.status, filled=event.filled, at_ns=now)
+                        CloseStatus(
+                            order_ref=event.order_ref, status=event.status, filled=event.filled, at_ns=now
+                        )
                     )
             case Execution():
                 fills = self._fills.setdefault(event.order_ref, {})
@@ -170,10 +170,9 @@ class Liquidation:
                     )
                 )
             case BrokerError() if classify(event.code).response is Response.FAIL:
-                reference = event.order_ref or self._ref_of.get(event.request_id)
-                if reference is not None:
+                if event.order_ref:
                     detail = f"{event.code} {event.message}"
-                    self.handle(CloseRefused(order_ref=reference, detail=detail, at_ns=now))
+                    self.handle(CloseRefused(order_ref=event.order_ref, detail=detail, at_ns=now))
             case _:
                 pass
 
@@ -284,7 +283,6 @@ class Liquidation:
             for order_id, close in zip(ids, orders, strict=True)
         )
         for order_id, close in zip(ids, orders, strict=True):
-            self._ref_of[order_id] = close.order_ref
             try:
                 self._session.place(order_id, self._order(close))
             except (NotConnected, RetryLater) as error:

@@ -30,6 +30,17 @@ def test_profit_and_loss_moves_the_value_between_two_account_values() -> None:
     assert tracker.nlv == 790.0
 
 
+def test_an_old_account_value_that_is_repeated_hides_no_loss() -> None:
+    tracker = EquityTracker()
+    tracker.on_profit_and_loss(result(0.0))
+    tracker.on_account_value(value("100000"))
+    tracker.on_profit_and_loss(result(-20_000.0))
+    tracker.on_account_value(value("100000"))
+    assert tracker.nlv == 80_000.0
+    tracker.on_account_value(value("79500"))
+    assert tracker.nlv == 79_500.0
+
+
 def test_a_new_day_that_counts_realised_results_anew_is_no_loss() -> None:
     tracker = EquityTracker()
     tracker.on_profit_and_loss(result(50.0, 300.0))

@@ -95,17 +95,17 @@ class Play:
         question = next(action for action in self.actions if isinstance(action, ReadOpenOrders))
         return self.feed(OpenOrdersRead(read_id=question.read_id, orders=(), at_ns=self.now))
 
-    def positions(self, **held: int) -> list[KillAction]:
+    def positions(self, **held: int | str) -> list[KillAction]:
         question = next(action for action in self.actions if isinstance(action, ReadPositions))
         answer = {symbol: Decimal(quantity) for symbol, quantity in held.items()}
         return self.feed(PositionsRead(read_id=question.read_id, positions=answer, at_ns=self.now))
 
-    def look(self, **held: int) -> list[KillAction]:
+    def look(self, **held: int | str) -> list[KillAction]:
         """One look: no orders, then positions."""
         self.no_orders()
         return self.positions(**held)
 
-    def two_looks(self, **held: int) -> list[KillAction]:
+    def two_looks(self, **held: int | str) -> list[KillAction]:
         self.look(**held)
         self.tick()
         return self.look(**held)
@@ -156,6 +156,23 @@ def test_two_equal_looks_close_exactly_the_position() -> None:
         ("IBM", Side.BUY, Decimal(30)),
     ]
     assert [o.order_ref for o in send.orders] == ["BS-KILL-k1-AAPL-1", "BS-KILL-k1-IBM-2"]
+
+
+def test_a_fraction_of_a_share_is_listed_and_the_whole_ones_are_closed() -> None:
+    play = Play()
+    play.fence()
+    actions = play.two_looks(AAPL="10.5")
+    send = next(action for action in actions if isinstance(action, SendCloses))
+    assert [order.quantity for order in send.orders] == [Decimal(10)]
+    for order in send.orders:
+        filled = CloseStatus(
+            order_ref=order.order_ref, status=BrokerStatus.FILLED, filled=order.quantity, at_ns=play.now
+        )
+        play.feed(filled)
+    actions = play.two_looks(AAPL="0.5")
+    finish = next(action for action in actions if isinstance(action, Finish))
+    assert [(item.symbol, item.quantity) for item in finish.residue] == [("AAPL", Decimal("0.5"))]
+    assert "fraction" in finish.residue[0].reason
 
 
 def test_two_looks_that_differ_close_nothing_yet() -> None:
