@@ -17,13 +17,10 @@ from typing import NamedTuple
 
 from backtester.money import MICRO, divide_half_even, divide_half_up
 from core import commissions as ib
-from core.config_schema import BacktestSettings
 from core.kernel import kernel
 
 NO_COMMISSION, FIXED, TIERED = 0, 1, 2
 """Schedules, as kernels know them."""
-
-_SCHEDULES = {"none": NO_COMMISSION, "fixed": FIXED, "tiered": TIERED}
 
 RATE_UNIT = 1_000_000
 """A price moves against us by whole millionths (0.01 basis points)."""
@@ -66,17 +63,6 @@ class Costs(NamedTuple):
     slippage: int
     impact: int
     participation: int
-
-
-def costs_of(settings: BacktestSettings) -> Costs:
-    """Cost model of a configuration. Basis points are taken to the nearest hundredth."""
-    return Costs(
-        schedule=_SCHEDULES[settings.commission],
-        half_spread=round(settings.half_spread_bps * 100),
-        slippage=round(settings.slippage_bps * 100),
-        impact=round(settings.impact_bps * 100),
-        participation=max(round(settings.fill_participation * 1_000_000), 1),
-    )
 
 
 @kernel

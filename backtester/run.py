@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from backtester.costs import costs_of
+from backtester.cost_settings import costs_of
 from backtester.engine import Outcome, Rules, Tape, simulate
 from backtester.market import Market
 from backtester.money import MICRO
