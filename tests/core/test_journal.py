@@ -431,6 +431,8 @@ def test_a_reader_that_has_seen_enough_gets_no_error(tmp_path):
     journal.close()
     command = [sys.executable, "-m", "core.journal", "show", str(tmp_path / "main.db")]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -149,7 +149,7 @@ def test_a_working_parent_must_be_repeated_and_a_finished_one_can_no_longer_be_n
     desk.step()
     parent = desk.place("BUY", 100, "LMT", limit_price=90, transmit=False)
     stop = desk.place("SELL", 100, "STP", aux_price=80, parent_id=parent, time_in_force="GTC")
-    amend = {"aux_price": 80, "order_id": stop, "time_in_force": "GTC"}
+    amend: dict[str, Any] = {"aux_price": 80, "order_id": stop, "time_in_force": "GTC"}
     desk.place("SELL", 60, "STP", **amend)
     assert desk.codes(stop)[-1] == 105
     desk.place("BUY", 100, "LMT", limit_price=101, order_id=parent)
