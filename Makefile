@@ -5,7 +5,8 @@ SHELL := bash
 .PHONY: help setup setup-dev paper test check format lint type imports shell fmt bench lock clean
 
 BIN := .venv/bin
-PYTEST_OPTIONS ?=
+# Two workers: most tests wait for processes. Each has its own ports, sockets and folders. PYTEST_OPTIONS= runs them in order.
+PYTEST_OPTIONS ?= --numprocesses 2
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
