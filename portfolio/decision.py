@@ -8,7 +8,8 @@ The rules
 1. A position is sized once, at entry: ``NLV * strategy weight * risk_per_trade / (stop_atr_multiple * ATR)``, at
    most the strategy's own capital, times the drawdown throttle and the volatility scale.
 2. While the signal keeps its direction the position is held as it is; it only ever shrinks, when it stands above
-   a cap. It is then cut to `exposure_limits.CUT_TO` of the cap, so that the next tick doesn't cut again.
+   a cap. Entries fill an exposure cap only up to `exposure_limits.CUT_TO`, and a position above it is cut to that, so
+   that the next tick doesn't cut (again).
 3. A signal of 0 or of the other direction closes the position. An exit needs no price, no ATR, no budget and no
    equity: it is always allowed. The other side is entered on a later bar, when the position is flat.
 4. A position that vanished while its signal stood (its stop was hit, a limit closed it) is not entered again before
@@ -119,7 +120,7 @@ def decide_into(
 
 @kernel
 def observe_signals(directions: IntMatrix, signals: FloatMatrix, positions: FloatMatrix) -> None:
-    """Bring ``directions`` up to date: a position sets its own, a changed signal without a position clears it.
+    """Bring ``directions`` up to date: a position sets its own while its signal stands, a changed signal clears it.
 
     After a restart, set ``directions`` from the last fills and call this for each warm-up bar since then.
     """
@@ -127,7 +128,7 @@ def observe_signals(directions: IntMatrix, signals: FloatMatrix, positions: Floa
         for symbol in range(positions.shape[1]):
             cell = (strategy, symbol)
             held, signal = sign(positions[cell]), signals[cell]
-            if held != 0:
+            if held != 0 and (math.isnan(signal) or sign(signal) == held):
                 directions[cell] = held
             elif not math.isnan(signal) and sign(signal) != directions[cell]:
                 directions[cell] = 0

@@ -21,7 +21,7 @@ from portfolio.decision_types import (
 from portfolio.shared_sizing_logic import share_of, whole_shares
 
 CUT_TO = 0.95
-"""A position above a cap is cut to this fraction of it."""
+"""Entries fill a cap only up to this fraction of it, and a position above a cap is cut to it: the next tick cuts nothing."""
 
 CASH_KEPT = 0.01
 """Fraction of settled cash that entries leave untouched, for a worse fill than the close and for commission."""
@@ -161,8 +161,11 @@ def _keep(limits: _Limits, book: _Totals, own: _Totals, position: float) -> tupl
 @kernel
 def _entry_share(limits: _Limits, book: _Totals, own: _Totals, tradable: float) -> tuple[float, Reason]:
     """Fraction of a symbol's wanted entries that every cap allows, and the cap that allows least."""
-    share, reason = share_of(limits.symbol * limits.throttle - own.held, own.wanted), Reason.SYMBOL_CAP
-    gross = share_of(limits.gross * limits.throttle - book.held, book.wanted)
+    share, reason = (
+        share_of(limits.symbol * limits.throttle * CUT_TO - own.held, own.wanted),
+        Reason.SYMBOL_CAP,
+    )
+    gross = share_of(limits.gross * limits.throttle * CUT_TO - book.held, book.wanted)
     if gross < share:
         share, reason = gross, Reason.GROSS_CAP
     # An unknown volume is no liquidity, unknown cash is no cash.

@@ -223,7 +223,7 @@ def test_no_entry_is_sent_after_the_last_bar_of_an_intraday_session():
     assert [(bar, price) for bar, *_, price in fills] == [(7, Decimal(102))]
 
 
-@pytest.mark.parametrize(("pause", "second"), [(2, (4, 9)), (4, (6, 9)), (5, (7, 990))])
+@pytest.mark.parametrize(("pause", "second"), [(2, (4, 49)), (4, (6, 49)), (5, (7, 950))])
 def test_money_of_a_sale_is_not_spent_before_it_has_settled(pause, second):
     values = settings(cash=100_000).model_dump()
     values["caps"] |= {"account_type": "cash", "settlement_days": 3}
@@ -237,9 +237,9 @@ def test_money_of_a_sale_is_not_spent_before_it_has_settled(pause, second):
         for one in result.fills()
         if one.side == "BUY"
     ]
-    # All but 1% of the cash buys 990 shares. They are sold on bar 2, 4 October 2012, and paid for three days later, on
+    # The cap is the whole account, which an entry fills to 95%: 950 shares; 99% of what is left buys 49. They are sold on bar 2, 4 October 2012, and paid for three days later, on
     # bar 6: banks rest on Columbus Day, the 8th.
-    assert buys == [(1, 990), second]
+    assert buys == [(1, 950), second]
 
 
 def test_the_monthly_budget_of_fills_counts_the_backtests_own_month():

@@ -51,8 +51,8 @@ def test_quantities_are_rounded_down_to_whole_shares():
 
 
 def test_an_entry_is_at_most_the_strategys_own_capital():
-    # ATR 0.1: 1000 / 0.2 = 5000 shares = 500,000; the capital buys 1000.
-    assert only(run(parameters(), inputs([[1.0]], atr=0.1))) == (1000.0, Reason.STRATEGY_CAPITAL)
+    # ATR 0.1: 500 / 0.2 = 2500 shares = 250,000; the capital buys 500.
+    assert only(run(parameters([0.5]), inputs([[1.0]], atr=0.1))) == (500.0, Reason.STRATEGY_CAPITAL)
 
 
 def test_an_entry_of_less_than_one_share_is_refused():
@@ -187,21 +187,26 @@ def test_the_volatility_scale_never_exceeds_the_maximum_leverage():
 
 
 def test_the_symbol_cap_cuts_an_entry():
-    assert only(run(parameters(max_symbol_exposure=0.05), inputs([[1.0]]))) == (50.0, Reason.SYMBOL_CAP)
+    # The cap is 5,000; entries fill it to 95%.
+    first = run(parameters(max_symbol_exposure=0.05), inputs([[1.0]]))
+    assert only(first) == (47.0, Reason.SYMBOL_CAP)
+    # So a rise of the price by 5% doesn't cut at once what has just been bought.
+    higher = inputs([[1.0]], [[47.0]], close=[105.0])
+    assert only(run(parameters(max_symbol_exposure=0.05), higher, first.state)) == (47.0, NONE)
 
 
 def test_the_symbol_cap_is_shared_by_strategies_and_by_what_is_held():
-    # Cap 8,000; 20 shares held, so 6,000 are left for 50 + 50 wanted shares: 60%.
+    # Cap 8,000, filled to 7,600; 20 shares held, so 5,600 are left for 50 + 50 wanted shares: 56%.
     limits = parameters([0.5, 0.5, 0.0], max_symbol_exposure=0.08)
     result = run(limits, inputs([[1.0], [1.0], [1.0]], [[0.0], [0.0], [20.0]]))
-    assert result.targets.tolist() == [[30.0], [30.0], [20.0]]
+    assert result.targets.tolist() == [[28.0], [28.0], [20.0]]
     assert reasons(result) == [[Reason.SYMBOL_CAP], [Reason.SYMBOL_CAP], [NONE]]
 
 
 def test_the_gross_cap_cuts_all_entries_by_the_same_fraction():
-    # 30,000 wanted, 15,000 allowed.
+    # 30,000 wanted, 95% of 15,000 allowed.
     result = run(parameters(max_gross_exposure=0.15), inputs([[1.0, 1.0, 1.0]]))
-    assert result.targets.tolist() == [[50.0, 50.0, 50.0]]
+    assert result.targets.tolist() == [[47.0, 47.0, 47.0]]
     assert reasons(result) == [[Reason.GROSS_CAP] * 3]
 
 
@@ -215,7 +220,7 @@ def test_room_that_an_exit_will_free_is_not_given_away_before_it_is_free():
 def test_longs_and_shorts_both_count_towards_gross():
     limits = parameters(max_gross_exposure=0.15, allow_short=True)
     result = run(limits, inputs([[-1.0, 1.0]], [[-100.0, 0.0]]))
-    assert result.targets.tolist() == [[-100.0, 50.0]]
+    assert result.targets.tolist() == [[-100.0, 42.0]]
 
 
 def test_a_held_position_that_grew_above_its_cap_is_cut_below_it_once():
@@ -283,7 +288,7 @@ def test_a_margin_account_does_not_ask_for_settled_cash():
 def test_the_most_restrictive_cap_wins_and_gives_its_reason():
     limits = parameters(max_symbol_exposure=0.05, max_gross_exposure=0.04, max_participation=0.02)
     assert only(run(limits, inputs([[1.0]], volume=1_500.0))) == (30.0, Reason.PARTICIPATION_CAP)
-    assert only(run(limits, inputs([[1.0]], volume=1e6))) == (40.0, Reason.GROSS_CAP)
+    assert only(run(limits, inputs([[1.0]], volume=1e6))) == (38.0, Reason.GROSS_CAP)
 
 
 # --- state ---
@@ -295,15 +300,23 @@ def test_decide_leaves_the_state_it_was_given_alone():
     assert state.directions.tolist() == [[0]]
 
 
-def test_observing_signals_clears_only_what_has_changed_without_a_position():
+def test_observing_signals_clears_what_has_changed():
     directions = np.array([[1, 1, 1, -1, 0]], dtype=np.int64)
     signals = np.array([[1.0, 0.0, NAN, 1.0, 1.0]])
     positions = np.array([[0.0, 0.0, 0.0, 0.0, -5.0]])
     observe_signals(directions, signals, positions)
-    assert directions.tolist() == [[1, 0, 1, 0, -1]]
+    assert directions.tolist() == [[1, 0, 1, 0, 0]]
 
 
 def test_zero_targets_carry_no_sign():
     limits = parameters(allow_short=True)
     result = run(limits, inputs([[-1.0]], account_row=account(nlv=85_000.0)))
     assert math.copysign(1.0, float(result.targets[0, 0])) == 1.0
+
+
+def test_a_signal_that_ended_while_the_position_was_held_is_a_new_one_when_it_comes_back():
+    entered = run(parameters(), inputs([[1.0]]))
+    ended = run(parameters(), inputs([[0.0]], [[100.0]]), entered.state)
+    assert only(ended) == (0.0, NONE)
+    back = run(parameters(), inputs([[1.0]]), ended.state)
+    assert back.targets[0, 0] > 0
