@@ -1,4 +1,4 @@
-"""Backstop's trading process. Started by run_system.sh, beside risk_monitor.py; ``--help`` tells how to run it alone."""
+"""Backstop's trading process. Started by run_system.sh, beside risk_monitor.py."""
 
 from __future__ import annotations
 

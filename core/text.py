@@ -1,7 +1,8 @@
-"""Text from outside: made harmless before it reaches a log, a terminal or a message."""
+"""Text for logs and people: what comes from outside made harmless, moments made readable."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 # C0 and C1 controls (newline and the escape of terminal sequences among them), line separators, the marks that
@@ -16,6 +17,11 @@ def escape(text: str, limit: int = 2_000) -> str:
     if not (text.isascii() and text.isprintable()):
         text = _UNSAFE.sub(_code, text)[:limit]
     return text if length <= limit else f"{text}... ({length} characters)"
+
+
+def stamp(time_ns: int) -> str:
+    """Write a moment (ns since the epoch) for people, in UTC: ``2012-10-01 13:35:00Z``."""
+    return f"{dt.datetime.fromtimestamp(time_ns // 1_000_000_000, tz=dt.UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _code(match: re.Match[str]) -> str:

@@ -196,7 +196,6 @@ class Watchdog:
             item()
             return
         if isinstance(item, ConnectionChanged):
-            self._log.info("broker_session", state=item.state.value, reason=item.reason)
             self._parts.monitors.on_session(ready=item.state is ConnectionState.READY)
         self._parts.monitors.on_event(item)
         if self._liquidation is not None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 
 import structlog
 
+from core.text import stamp
 from data.bar_assembler import MarketRow
 from data.warmup import Warmup
 
@@ -47,7 +48,7 @@ class Backfill:
             return row
         self._held.append(row)
         if self._loading is None:
-            self._log.warning("rows_missed", rows=row.rows_missed, before_ns=row.end_ns)
+            self._log.warning("rows_missed", rows=row.rows_missed, before=stamp(row.end_ns))
             self._loading = Future()
             threading.Thread(target=self._run, args=(self._loading,), name="backfill", daemon=True).start()
         return None
@@ -67,7 +68,7 @@ class Backfill:
         for end_ns in sorted(rows):
             self._warm(rows[end_ns])
         self._last_ns = newest.end_ns
-        self._log.info("backfilled", rows=len(rows), until_ns=newest.end_ns)
+        self._log.info("backfilled", rows=len(rows), until=stamp(newest.end_ns))
         return newest
 
     def _run(self, answer: Future[Warmup]) -> None:

@@ -20,6 +20,7 @@ from core.exit_codes import ExitCode
 from core.ib_wrapper.session import IBSession
 from core.journal import Journal
 from core.records import RecordKind
+from core.text import stamp
 from core.vocabulary import ConnectionState, Unknown
 from data.ib_feed import IBFeed
 from data.warmup import Contracts, Warmup, load_contracts, load_history
@@ -165,7 +166,7 @@ class Startup:
         for row in warmup.rows:
             self._trader.warm(row)
         self._status.market_ns = max(self._status.market_ns, warmup.last_end_ns)
-        self._log.info("warmed_up", rows=len(warmup.rows), until_ns=warmup.last_end_ns)
+        self._log.info("warmed_up", rows=len(warmup.rows), until=stamp(warmup.last_end_ns))
 
     def _subscribe(self) -> None:
         # The first bars should not find the lease missing only because the watchdog's next heartbeat is still on
