@@ -173,8 +173,8 @@ def _supervise(
     )
     log.info("watching", run_id=identity.run_id, pid=os.getpid())
     code = ExitCode.INTERNAL_ERROR
-    # What the start has made stays for good. Left to the garbage collector, a full pass over it holds every thread up
-    # for some 30 ms, in the middle of a kill as likely as not.
+    # What the start has made stays for good. A full pass of the garbage collector over it would hold every thread up for
+    # some 30 ms, whenever it falls due.
     gc.collect()
     gc.freeze()
     try:
