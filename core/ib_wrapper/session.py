@@ -83,8 +83,7 @@ class IBSession:
         self._wanted_account = account_id
         self._accounts: tuple[str, ...] = ()
         self._has_next_id = self._has_accounts = False
-        log: structlog.typing.FilteringBoundLogger = logger or structlog.get_logger("core.ib_wrapper")
-        self._log = log
+        self._log: structlog.typing.FilteringBoundLogger = logger or structlog.get_logger("core.ib_wrapper")
         self._sender = Sender()
         self._order_ids = OrderIds(order_id_floor)
         self._order_refs = OrderRefs()
@@ -108,7 +107,7 @@ class IBSession:
             data_type=settings.market_data_type,
         )
         self._connection = Connection(
-            settings, client_id=client_id, clock=clock, emit=sink, owner=self, log=log
+            settings, client_id=client_id, clock=clock, emit=sink, owner=self, log=self._log
         )
         self._responder = self._new_responder(sink, clock)
         self._callbacks = self._new_callbacks(sink, clock, zone)
@@ -254,11 +253,6 @@ class IBSession:
         """
         self._sender.deliver("reqGlobalCancel", urgent=True)
 
-    def messages_available(self) -> int:
-        """Orders that could be placed now without waiting for the broker's message limit."""
-        link = self._connection.link
-        return 0 if link is None else link.outbox.available(urgent=False)
-
     # --- questions ---------------------------------------------------------------------------------------
 
     def request_snapshot(self) -> Future[BrokerSnapshot]:
@@ -357,9 +351,8 @@ class IBSession:
 
     def ended(self) -> None:
         """Drop all that belonged to a link that is gone."""
-        self._sender.detach()
-        self._desk.end_all()
-        self._feeds.unbind_all()
+        for drop in (self._sender.detach, self._desk.end_all, self._feeds.unbind_all):
+            drop()
 
     def tick(self) -> None:
         """Work off deadlines."""
@@ -393,7 +386,7 @@ class IBSession:
         self._responder.commission_missing(exec_id)
 
     def on_code(self, request_id: int, code: int, text: str) -> None:
-        """Pass a code on to where it is handled."""
+        """Pass a code on."""
         self._responder.handle(request_id, code, text)
 
     def _finish_handshake(self) -> None:

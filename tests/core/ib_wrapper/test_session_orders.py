@@ -106,7 +106,10 @@ def test_a_cancel_overtakes_orders_that_wait_for_the_message_budget(tws: Scripte
 
         thread = threading.Thread(target=place_many)
         thread.start()
-        wait_for(lambda: placed and session.messages_available() == 0, "used-up budget")
+        link = session._connection.link
+        assert link is not None
+        outbox = link.outbox
+        wait_for(lambda: placed and outbox.available(urgent=False) == 0, "used-up budget")
         session.cancel_all()
         peer.expect(58)
         arrived = sum(fields[0] == "3" for fields in peer.received)
