@@ -1,7 +1,7 @@
 """One session with the broker: the wrapper's public face.
 
-Threads: callers' own, the keeper (connects and watches), and for each connection a reader and a writer. Events go to
-the sink from the reader and the keeper; the sink must be quick and thread-safe (``core.event_queue``).
+Threads: callers' own, the keeper (connects and watches), and for each connection a reader and a writer. Reader and
+keeper call the sink, which must be quick and thread-safe (``core.event_queue``).
 """
 
 from __future__ import annotations
@@ -351,8 +351,9 @@ class IBSession:
 
     def ended(self) -> None:
         """Drop all that belonged to a link that is gone."""
-        for drop in (self._sender.detach, self._desk.end_all, self._feeds.unbind_all):
-            drop()
+        self._sender.detach()
+        self._desk.end_all()
+        self._feeds.unbind_all()
 
     def tick(self) -> None:
         """Work off deadlines."""
