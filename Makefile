@@ -11,8 +11,8 @@ PYTEST_OPTIONS ?= --numprocesses 2
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## make .venv with what the daemon needs
-	@scripts/setup_env.sh runtime
+setup: ## make .venv with what trading, research and the nightly flow need
+	@scripts/setup_env.sh research
 
 setup-dev:
 	@scripts/setup_env.sh dev
@@ -47,12 +47,13 @@ fmt: setup-dev ## rewrite the files in the project's format
 bench: setup-dev ## measure; prints figures and ratios, and writes results/bench.json
 	@$(BIN)/python -m tests.bench
 
-# The runtime lock is held to the versions of the development lock, so both environments run the same code.
+# The smaller locks are held to the versions of the development lock, so all environments run the same code.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links $(LOCK_OPTIONS)
 
 lock: setup-dev ## compile requirements*.lock from pyproject.toml (LOCK_OPTIONS=--upgrade for newer versions)
 	@$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
+	@$(LOCK) pyproject.toml --group research --constraints requirements-dev.lock --output-file requirements-research.lock
 	@$(LOCK) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove caches and the environment; never state/, logs/, results/ or flags/

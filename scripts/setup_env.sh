@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Makes or refreshes .venv from the locked, hashed requirements. Does nothing when it is up to date.
-#   scripts/setup_env.sh runtime   what the daemon needs
-#   scripts/setup_env.sh dev       that, and what the tests and linters need
+#   scripts/setup_env.sh runtime    what the daemon and a plain backtest need
+#   scripts/setup_env.sh research   that, and what search, reports, training and the nightly flow need
+#   scripts/setup_env.sh dev        that, and what the tests and linters need
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 kind=${1:-runtime}
 case "$kind" in
     runtime) lock=requirements.lock ;;
+    research) lock=requirements-research.lock ;;
     dev) lock=requirements-dev.lock ;;
-    *) echo "setup_env.sh: '$kind' is neither 'runtime' nor 'dev'" >&2; exit 2 ;;
+    *) echo "setup_env.sh: '$kind' is none of 'runtime', 'research' and 'dev'" >&2; exit 2 ;;
 esac
 
 suitable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
@@ -30,9 +32,9 @@ digest() { cksum <"$1"; }
 is_current() { [[ -f ".venv/.installed-$1" && "$(cat ".venv/.installed-$1")" == "$(digest "$2")" ]]; }
 
 if [[ -x .venv/bin/python ]]; then
-    # The development set contains the runtime set.
-    if is_current "$kind" "$lock"; then exit 0; fi
-    if [[ $kind == runtime ]] && is_current dev requirements-dev.lock; then exit 0; fi
+    # Each set contains the smaller ones.
+    if is_current "$kind" "$lock" || is_current dev requirements-dev.lock; then exit 0; fi
+    if [[ $kind == runtime ]] && is_current research requirements-research.lock; then exit 0; fi
 fi
 
 mkdir -p state
@@ -48,7 +50,8 @@ if ! suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null
     "$python" -m venv .venv
 fi
 echo "Installing $lock into .venv (a minute or two) ..." >&2
-if ! .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"; then
+# The lock is complete; without --no-deps older pips take "name[extra]" of another package for something that is not pinned.
+if ! .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r "$lock"; then
     echo "setup_env.sh: installing $lock failed; the lines above say why. Run it again once that is mended." >&2
     exit 2
 fi
