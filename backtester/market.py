@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -64,6 +64,19 @@ class Market:
             (number for number, one in enumerate(self.sessions) if one.date >= day), len(self.sessions)
         )
         return int(np.searchsorted(self.clock.session, first))
+
+    def head(self, end: int) -> Market:
+        """Return the market as it was known after its first ``end`` bars; nothing is copied, the hash stays that of all bars."""
+        clock = Clock(
+            self.clock.session[:end], self.clock.is_last[:end], self.clock.month[:end], self.clock.settles
+        )
+        sessions = self.sessions[: int(clock.session[-1]) + 1]
+        return replace(self, end_ns=self.end_ns[:end], bars=self.bars[:end], sessions=sessions, clock=clock)
+
+    def only(self, column: int) -> Market:
+        """Return one symbol's bars on the same clock; the hash stays that of all bars."""
+        bars = np.ascontiguousarray(self.bars[:, column : column + 1])
+        return replace(self, symbols=(self.symbols[column],), bars=bars)
 
 
 def align(

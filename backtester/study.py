@@ -1,27 +1,22 @@
-"""The command line's work, apart from the parsing: what to trade, on which bars, and where the results go.
-
-Heavy imports happen inside the functions, so that ``--help`` is there at once.
-"""
+"""What every mode begins with: the configuration with the command line's changes, the strategies, and the bars."""
 
 from __future__ import annotations
 
 import os
-import sys
-import time
+from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from backtester.market import Market, align
 from core.config_loader import OVERRIDE_PREFIX, LoadedSettings, load_settings
 from core.errors import ConfigError
-from core.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from backtester.market import Market
-    from backtester.result import BacktestResult
-    from strategy.base import Strategy
+from data.bar_table import DataError
+from data.csv_bars import load_folder
+from data.packaged import load_packaged, packaged_calendar
+from strategy.base import Strategy
+from strategy.registry import create, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,61 +31,48 @@ class Request:
     data: Path | None
     cash: str | None
     changes: tuple[str, ...]
-    as_json: bool
+
+    @classmethod
+    def of(cls, options: Namespace) -> Request:
+        """Read the options that all modes share (`backtester.options`)."""
+        return cls(
+            config=options.config,
+            strategies=_split_list(options.strategy),
+            symbols=_split_list(options.symbols) or None,
+            start=options.start,
+            end=options.end,
+            data=options.data,
+            cash=options.cash,
+            changes=tuple(options.set),
+        )
 
 
-def list_strategies() -> ExitCode:
-    """Print the strategies and their parameters."""
-    from strategy.registry import STRATEGIES  # noqa: PLC0415 (numba)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """What is traded: configuration, bars, and strategies with their shares of the equity.
 
-    for kind in STRATEGIES.values():
-        print(f"{kind.name}: {kind.summary}")
-        for spec in kind.specs:
-            print(f"    {spec.name} = {spec.default}  ({spec.low} to {spec.high}; {spec.meaning})")
-    return ExitCode.CLEAN
+    ``first_bar`` is the first bar that is traded on; those before it are warm-up.
+    """
 
-
-def run_single(request: Request) -> ExitCode:
-    """Run one backtest, write its folder and print its summary; mistakes go to the error stream, all at once."""
-    from data.bar_table import DataError  # noqa: PLC0415 (numpy)
-
-    began = time.perf_counter()
-    try:
-        loaded = load_settings(request.config, environment_with(request, os.environ))
-        strategies, weights = choose_strategies(loaded, request.strategies)
-        market, first_bar = load_market(loaded, request)
-        from backtester.run import run_backtest  # noqa: PLC0415 (numba)
-
-        loading_s = time.perf_counter() - began
-        result = run_backtest(loaded.settings, market, strategies, weights, first_bar=first_bar)
-    except (ConfigError, DataError) as error:
-        for problem in error.problems:
-            print(_in_words_of_the_command(problem), file=sys.stderr)
-        return ExitCode.USAGE
-    _report(request, loaded, result, dict(zip(result.strategies, weights, strict=True)), (began, loading_s))
-    return ExitCode.CLEAN
+    loaded: LoadedSettings
+    market: Market
+    first_bar: int
+    strategies: tuple[Strategy, ...]
+    weights: tuple[float, ...]
 
 
-def _report(
-    request: Request,
-    loaded: LoadedSettings,
-    result: BacktestResult,
-    weights: Mapping[str, float],
-    times: tuple[float, float],
-) -> None:
-    from backtester.report import summary, text_of, write_folder  # noqa: PLC0415 (numpy)
+def open_study(request: Request) -> Study:
+    """Load configuration, strategies and bars.
 
-    began, loading_s = times
-    figures = summary(result, weights)
-    folder = write_folder(loaded, result, figures)
-    if request.as_json:
-        import json  # noqa: PLC0415
-
-        print(json.dumps({**figures, "folder": str(folder)}, indent=2))
-        return
-    print(text_of(figures, result.notes))
-    total_s = time.perf_counter() - began
-    print(f"results: {folder}  ({total_s:.2f} s, of which {loading_s:.2f} s to load)")
+    Raises
+    ------
+    ConfigError, DataError
+        With every problem found.
+    """
+    loaded = load_settings(request.config, environment_with(request, os.environ))
+    strategies, weights = choose_strategies(loaded, request.strategies)
+    market, first_bar = load_market(loaded, request)
+    return Study(loaded=loaded, market=market, first_bar=first_bar, strategies=strategies, weights=weights)
 
 
 def environment_with(request: Request, environ: Mapping[str, str]) -> dict[str, str]:
@@ -117,7 +99,7 @@ def environment_with(request: Request, environ: Mapping[str, str]) -> dict[str, 
     return result
 
 
-def _in_words_of_the_command(problem: str) -> str:
+def in_words_of_the_command(problem: str) -> str:
     """Leave out the name of the environment variable that an override has become; the key path follows it anyway."""
     head, _colon, rest = problem.partition(": ")
     return rest if head.startswith(f"environment {OVERRIDE_PREFIX}") and rest else problem
@@ -141,8 +123,6 @@ def choose_strategies(
     ConfigError
         Unknown names, wrong parameters or weights.
     """
-    from strategy.registry import create, validate  # noqa: PLC0415 (numba)
-
     listed = {one.name: one for one in loaded.settings.strategies}
     loaded.reject(validate(loaded.settings.strategies))
     if not names:
@@ -176,18 +156,11 @@ def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int]:
     DataError
         With everything that is wrong with the data.
     """
-    from backtester.market import align  # noqa: PLC0415 (numpy)
-    from data.bar_table import DataError  # noqa: PLC0415
-
     if request.start is not None and request.end is not None and request.start > request.end:
         raise DataError([f"the start {request.start} lies behind the end {request.end}"])
     if request.data is None:
-        from data.packaged import load_packaged, packaged_calendar  # noqa: PLC0415
-
         tables, calendar = load_packaged(request.symbols), packaged_calendar()
     else:
-        from data.csv_bars import load_folder  # noqa: PLC0415
-
         folder = load_folder(request.data, request.symbols, calendar_name=loaded.settings.universe.calendar)
         tables, calendar = folder.tables, folder.calendar
     days = loaded.settings.caps.settlement_days
@@ -201,6 +174,6 @@ def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int]:
     return market, first - spare
 
 
-def split_list(texts: Iterable[str]) -> tuple[str, ...]:
+def _split_list(texts: Iterable[str]) -> tuple[str, ...]:
     """Items of options that may be repeated and hold several, separated by commas."""
     return tuple(item.strip() for text in texts for item in text.split(",") if item.strip())

@@ -1,0 +1,1 @@
+"""The modes of run_backtest.py, one a file: each has ``run(options) -> ExitCode``."""

@@ -1,0 +1,13 @@
+"""``--list-strategies``: the strategies and their parameters."""
+
+from __future__ import annotations
+
+from strategy.registry import STRATEGIES
+
+
+def list_strategies() -> None:
+    """Print them."""
+    for kind in STRATEGIES.values():
+        print(f"{kind.name}: {kind.summary}")
+        for spec in kind.specs:
+            print(f"    {spec.name} = {spec.default}  ({spec.low} to {spec.high}; {spec.meaning})")
