@@ -30,6 +30,10 @@ class RecordKind(StrEnum):
     ORDER_INTENT = "order_intent"
     """every field of core.events.Order, and order_id; durable before the order is sent. A second intent of the same
     order_ref amends the order"""
+    ARRIVAL = "arrival"
+    """order_ref, parent_order_ref (the order it replaces or is a slice of; None for a parent itself), method,
+    propensity, why, admissible (methods that were), decision_price, bid, ask, quote_age_ms, spread_bps, volatility_bps,
+    adv_share, day_fraction, urgency: what was known of an entry or exit at its decision; beside its first intent"""
     ORDER_SENT = "order_sent"
     """order_ref, order_id"""
     ORDER_CANCEL = "order_cancel"
@@ -52,6 +56,9 @@ class RecordKind(StrEnum):
     """trigger (start, reconnect, periodic, shutdown), breaks, positions, cash, unknown"""
     EQUITY = "equity"
     """bar_end_ns, nlv, cash, gross"""
+    MARKS = "marks"
+    """bar_end_ns, bars (by symbol: open, high, low, close, volume): closed bars of symbols in which an order of ours was
+    decided in this session or the one before, for the benchmarks of transaction-cost analysis"""
     HALT = "halt"
     """level, reason, detail, source"""
     KILL_STARTED = "kill_started"

@@ -40,6 +40,26 @@ class OrderType(StrEnum):
     LIMIT_ON_CLOSE = "LOC"
 
 
+class ExecutionMethod(StrEnum):
+    """How a parent order is worked; ``execution.methods`` turns each into the broker's instructions.
+
+    The spelling stands in the journal and in the TCA database, so a method is never renamed.
+    """
+
+    MKT = "MKT"
+    LMT = "LMT"
+    PEG_MID = "PEG_MID"
+    REL = "REL"
+    """pegged to the near touch (IB's relative order)"""
+    ADAPTIVE_URGENT = "ADAPTIVE_URGENT"
+    ADAPTIVE_NORMAL = "ADAPTIVE_NORMAL"
+    ADAPTIVE_PATIENT = "ADAPTIVE_PATIENT"
+    TWAP = "TWAP"
+    VWAP = "VWAP"
+    MOC = "MOC"
+    LOC = "LOC"
+
+
 class TimeInForce(StrEnum):
     """How long an order works."""
 
