@@ -51,11 +51,17 @@ bench: setup-dev ## measure; prints figures and ratios, and writes results/bench
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links $(LOCK_OPTIONS)
 
+# Peers run apart from Backstop's own packages.
+PEER_LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links $(LOCK_OPTIONS) --group
+
 lock: setup-dev ## compile requirements*.lock from pyproject.toml (LOCK_OPTIONS=--upgrade for newer versions)
 	@$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
 	@$(LOCK) pyproject.toml --group research --constraints requirements-dev.lock --output-file requirements-research.lock
 	@$(LOCK) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
+	@$(PEER_LOCK) pyproject.toml:peers --output-file requirements-peers.lock
+	@$(PEER_LOCK) pyproject.toml:peers-nautilus --output-file requirements-peers-nautilus.lock
 
 clean: ## remove caches and the environment; never state/, logs/, results/ or flags/
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.*
+	@rm -rf .venv .venv-peers .venv-peers-nautilus .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
