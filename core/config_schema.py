@@ -150,6 +150,29 @@ class BacktestSettings(Section):
     time_in_force: Literal["DAY", "GTC"] = "DAY"
 
 
+class QualitySettings(Section):
+    """What is done about a defect that a check of loaded bars finds (see ``docs/data.md``)."""
+
+    order: Literal["fail", "drop", "repair"] = "fail"
+    duplicates: Literal["fail", "drop", "repair"] = "fail"
+    non_positive: Literal["fail", "drop"] = "fail"
+    bad_volume: Literal["fail", "drop", "repair"] = "fail"
+    crossed: Literal["fail", "drop", "repair"] = "fail"
+    outside_sessions: Literal["fail", "drop"] = "fail"
+    holes: Literal["fail", "drop", "repair", "warn"] = "warn"
+    bad_ticks: Literal["fail", "drop", "repair", "warn"] = "warn"
+    unadjusted_splits: Literal["fail", "drop", "repair", "warn"] = "warn"
+    ticker_reuse: Literal["fail", "drop", "warn"] = "warn"
+    zero_volume: Literal["fail", "drop", "warn"] = "warn"
+    stale: Literal["fail", "drop", "warn"] = "warn"
+
+
+class DataSettings(Section):
+    """Historical data."""
+
+    quality: QualitySettings = QualitySettings()
+
+
 class HeartbeatCheck(Section):
     """Main's heartbeat and progress."""
 
@@ -269,6 +292,7 @@ class Settings(Section):
     caps: CapSettings = CapSettings()
     execution: ExecutionSettings = ExecutionSettings()
     backtest: BacktestSettings = BacktestSettings()
+    data: DataSettings = DataSettings()
     risk: RiskSettings = RiskSettings()
     alerts: AlertSettings = AlertSettings()
     paths: PathSettings = PathSettings()
