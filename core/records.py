@@ -57,8 +57,8 @@ class RecordKind(StrEnum):
     EQUITY = "equity"
     """bar_end_ns, nlv, cash, gross"""
     MARKS = "marks"
-    """bar_end_ns, bars (by symbol: open, high, low, close, volume): closed bars of symbols in which an order of ours was
-    decided in this session or the one before, for the benchmarks of transaction-cost analysis"""
+    """bar_end_ns, bars (by symbol: open, high, low, close, volume): closed bars of symbols in which an order of ours works, or
+    has worked in this session or the one before, for the benchmarks of transaction-cost analysis"""
     HALT = "halt"
     """level, reason, detail, source"""
     KILL_STARTED = "kill_started"

@@ -20,7 +20,9 @@ from core.config_schema import ExecutionSettings
 from core.errors import BackstopError, RetryLater, StopTrading
 from core.events import Order, Quote
 from core.reasons import Reason
+from core.records import RecordKind
 from core.vocabulary import Purpose
+from execution.arrival import arrival_payload
 from execution.broker_port import BrokerPort, JournalPort, SubmissionPort
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
@@ -131,6 +133,7 @@ class IBExecutor:
                     continue
                 for outgoing in prepared:
                     self.manager.intend(outgoing.order, outgoing.order_id)
+                self._journal.append(RecordKind.ARRIVAL, self._arrival(plan, prepared))
                 bundles.append(prepared)
         sent, failures = self.send(bundles)
         return Submission(sent=sent, denials=(*denials, *failures))
@@ -263,6 +266,12 @@ class IBExecutor:
                 repeats=self._throttle.repeats(_repeat_key(order), now_ns),
                 stop_price=stop_price,
             )
+        )
+
+    def _arrival(self, plan: Plan, bundle: Bundle) -> dict[str, object]:
+        order = next(out.order for out in bundle if out.order.purpose is not Purpose.STOP)
+        return arrival_payload(
+            plan, order, self._quotes(order.symbol), now_monotonic_ns=self._clock.monotonic_ns()
         )
 
     # --- sending ------------------------------------------------------------------------------------------

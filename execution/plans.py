@@ -8,13 +8,15 @@ from decimal import Decimal
 from core.events import Order
 from core.reasons import Reason
 from core.vocabulary import HaltLevel, Purpose, Side
+from portfolio.algo_wheel import OrderContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPlan:
     """Open a position from flat, protected by a stop that works as soon as the entry fills.
 
-    ``arrival_price`` is the price the decision was made on; ``created_ns`` is market time.
+    ``arrival_price`` is the price the decision was made on; ``created_ns`` is market time. ``context`` is what was
+    known of the order then, but for the spread, which is the quote's when it is sent.
     """
 
     strategy: str
@@ -25,6 +27,7 @@ class EntryPlan:
     arrival_price: float
     created_ns: int
     reason: str = "entry"
+    context: OrderContext | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class ExitPlan:
     arrival_price: float
     created_ns: int
     reason: str = "exit"
+    context: OrderContext | None = None
 
     @property
     def side(self) -> Side:

@@ -288,6 +288,7 @@ class Assembler:
             status=self._status,
             session_at=lambda end_ns: self._calendar.session_at(end_ns - 1),
             row_done=row_done,
+            bar_s=self._settings.bars.size_s,
         )
 
     def _backfill(self, session: IBSession, trader: Trader) -> Backfill:

@@ -6,6 +6,7 @@ and the account come in with each call, so a backtest over the same rows and fil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,6 +38,10 @@ class Decision:
     reason: Reason
     stop_distance: float
     """``stop_atr_multiple * ATR``, the distance of an entry's protective stop; NaN when the ATR isn't known."""
+    atr: float = math.nan
+    """Average true range of a bar; NaN while it isn't known."""
+    average_volume: float = math.nan
+    """Average volume of a bar; NaN while it isn't known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +201,8 @@ class DecisionCycle:
                 target=Decimal(int(self._targets[row, column])),
                 reason=Reason(int(self._reasons[row, column])),
                 stop_distance=self._sizing.stop_atr_multiple * float(self._rows.atr[column]),
+                atr=float(self._rows.atr[column]),
+                average_volume=float(self._rows.average_volume[column]),
             )
             for row, column in np.argwhere(wanted | refused).tolist()
         )

@@ -20,6 +20,7 @@ from execution.upkeep import OrderUpkeep, UpkeepReport
 from portfolio.ledger import WATCHDOG
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
+from portfolio.live_manager.order_facts import SessionMoment, order_context
 from portfolio.live_manager.status import RunStatus
 
 OrderMessage = OrderStatusReport | OpenOrderReport | Execution | Commission | BrokerError
@@ -70,12 +71,16 @@ class OrderDesk:
         *,
         bar_end_ns: int,
         price_of: Callable[[str], float],
+        moment: SessionMoment | None = None,
     ) -> None:
-        """Send what the decisions ask for, as far as the checks let it out."""
+        """Send what the decisions ask for, as far as the checks let it out.
+
+        ``moment`` says where in its session the bar ended; None when that isn't known.
+        """
         plans = []
         for decision in decisions:
             if decision.target != decision.position:
-                plan = self._plan(decision, bar_end_ns, price_of(decision.symbol))
+                plan = self._plan(decision, bar_end_ns, price_of(decision.symbol), moment)
                 if plan is not None:
                     plans.append(plan)
         if not plans:
@@ -100,8 +105,11 @@ class OrderDesk:
             )
         self.tell(submission.denials, bar_end_ns)
 
-    def _plan(self, decision: Decision, bar_end_ns: int, price: float) -> Plan | None:
+    def _plan(
+        self, decision: Decision, bar_end_ns: int, price: float, moment: SessionMoment | None
+    ) -> Plan | None:
         common = {"strategy": decision.strategy, "symbol": decision.symbol}
+        context = None if moment is None else order_context(decision, price, moment)
         if decision.position:
             return ExitPlan(
                 **common,
@@ -110,6 +118,7 @@ class OrderDesk:
                 arrival_price=price,
                 created_ns=bar_end_ns,
                 reason=decision.reason.code if decision.reason else "exit",
+                context=context,
             )
         if self._manager.pending_exposure(decision.strategy, decision.symbol):
             return None  # the entry of an earlier bar is still at work
@@ -122,6 +131,7 @@ class OrderDesk:
             arrival_price=price,
             created_ns=bar_end_ns,
             reason=decision.reason.code if decision.reason else "entry",
+            context=context,
         )
 
     def tell(self, denials: Iterable[Denial], bar_end_ns: int) -> None:

@@ -19,6 +19,7 @@ from portfolio.decision_types import AccountRow
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import CycleResult, DecisionCycle
 from portfolio.live_manager.order_desk import OrderDesk
+from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment
 from portfolio.live_manager.status import RunStatus
 
 
@@ -33,6 +34,8 @@ class Trader:
         Session in which a bar that ended at a given time lies.
     row_done
         Called when a row has been dealt with; the paper gateway's replay waits for it.
+    bar_s
+        Length of a bar.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Trader:
         status: RunStatus,
         session_at: Callable[[int], Session | None],
         row_done: Callable[[], None],
+        bar_s: int,
     ) -> None:
         self._cycle = cycle
         self._book = book
@@ -53,6 +57,8 @@ class Trader:
         self._status = status
         self._session_at = session_at
         self._row_done = row_done
+        self._bar_s = bar_s
+        self._marked = MarkedSymbols(book)
         self._log = structlog.get_logger(__name__)
 
     def value_now(self) -> None:
@@ -80,7 +86,7 @@ class Trader:
         result = self._cycle.decide(
             end_ns=row.end_ns, bars=row.bars, positions=self._book.position, account=account
         )
-        self._record(row.end_ns, result, price_of)
+        self._record(row, result, price_of)
         self._status.signals += len(result.signals)
         holes = frozenset(symbol for symbol, bar in row.bars.items() if not bar.complete) | frozenset(
             row.missing
@@ -90,7 +96,9 @@ class Trader:
             replace(conditions, stale_symbols=conditions.stale_symbols | holes),
             bar_end_ns=row.end_ns,
             price_of=price_of,
+            moment=self._moment(row.end_ns),
         )
+        self._marked.note(one.symbol for one in result.decisions if one.target != one.position)
         self._row_done()
 
     # --- inside -------------------------------------------------------------------------------------------
@@ -109,6 +117,7 @@ class Trader:
         self._book.apply(RecordKind.SESSION, payload)
         for nlv in self._book.session_closes[closes:]:
             self._cycle.close_session(nlv)
+        self._marked.begin_session()
         self._status.sessions += 1
         self._status.session_date = self._book.session_date
         self._log.info("session", date=self._book.session_date, early_close=session.early_close)
@@ -132,8 +141,14 @@ class Trader:
             fills_this_month=self._book.month.count_at(end_ns),
         )
 
-    def _record(self, end_ns: int, result: CycleResult, price_of: Callable[[str], float]) -> None:
+    def _moment(self, end_ns: int) -> SessionMoment | None:
+        session = self._session_at(end_ns)
+        return None if session is None else SessionMoment.of(session, end_ns, self._bar_s)
+
+    def _record(self, row: MarketRow, result: CycleResult, price_of: Callable[[str], float]) -> None:
         value = self._book.value(price_of)
+        end_ns = row.end_ns
+        marks = self._marked.bars(row)
         with self._journal.batch():
             for signal in result.signals:
                 self._journal.append(RecordKind.SIGNAL, signal)
@@ -159,6 +174,8 @@ class Trader:
                 }
                 self._journal.append(RecordKind.EQUITY, payload)
                 self._book.apply(RecordKind.EQUITY, payload)
+            if marks:
+                self._journal.append(RecordKind.MARKS, {"bar_end_ns": end_ns, "bars": marks})
         self._desk.tell(_refusals(result), end_ns)
 
 

@@ -39,8 +39,9 @@ def test_every_intent_is_journaled_before_anything_is_sent() -> None:
     at_first_send: list[str] = []
     desk.broker.before_place = lambda order: at_first_send.extend(desk.journal.kinds())
     desk.executor.submit([desk.entry(), desk.entry(symbol="MSFT")], OPEN)
-    assert at_first_send[:4] == ["order_intent"] * 4
-    assert desk.journal.kinds() == ["order_intent"] * 4 + ["order_sent"] * 4
+    intents = ["order_intent", "order_intent", "arrival"] * 2
+    assert at_first_send[:6] == intents
+    assert desk.journal.kinds() == intents + ["order_sent"] * 4
     assert [line.order_ref for line in desk.lines.lines] == [w.order.order_ref for w in desk.broker.placed]
 
 
