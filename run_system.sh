@@ -25,6 +25,8 @@ Paper options:
   --seed N            seed of the simulated paths inside the bars
   --cash AMOUNT       opening cash of the paper account (default 1000000)
   --port N            port of the gateway (default: a free one)
+  --fill-model M      tape (default): orders meet the simulated path; bar: as a backtest over the bars assumes, at
+                      the next bar's open or at the stop, with the costs of section backtest (docs/parity.md)
 
 About a running or stopped system:
   --status            what runs, and which flags stand
@@ -52,9 +54,9 @@ for argument in "$@"; do
     case $argument in
         -h | --help) usage; exit 0 ;;
         --paper | --plain | --status | --stop | --summary) ;;
-        --config | --sessions | --speed | --symbols | --start | --data | --seed | --cash | --port | --rearm)
+        --config | --sessions | --speed | --symbols | --start | --data | --seed | --cash | --port | --fill-model | --rearm)
             expects_value=$argument ;;
-        --config=* | --sessions=* | --speed=* | --symbols=* | --start=* | --data=* | --seed=* | --cash=* | --port=* | --rearm=*) ;;
+        --config=* | --sessions=* | --speed=* | --symbols=* | --start=* | --data=* | --seed=* | --cash=* | --port=* | --fill-model=* | --rearm=*) ;;
         *) wrong "unknown option '$argument'" ;;
     esac
 done

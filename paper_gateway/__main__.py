@@ -17,6 +17,7 @@ import structlog
 
 from core.errors import BackstopError
 from paper_gateway.assembly import Assembly, GatewayOptions, assemble
+from paper_gateway.bar_fills import BarModel
 from paper_gateway.status import write_status
 
 _STATUS_INTERVAL_S = 0.25
@@ -90,6 +91,42 @@ def make_parser() -> argparse.ArgumentParser:
     add("--cash", type=_cash, default=Decimal(1_000_000), help="cash at the start (%(default)s)")
     add("--account-type", choices=("margin", "cash"), default="margin", help="kind of account (%(default)s)")
     add("--commission", choices=("tiered", "fixed"), default="tiered", help="IB's schedule (%(default)s)")
+    add(
+        "--fill-model",
+        choices=("tape", "bar"),
+        default="tape",
+        help="tape: orders meet the simulated path and its spread; bar: they fill as a backtest over bars of "
+        "--bar-boundary seconds assumes, at the next bar's open or at the stop, with the costs below (%(default)s)",
+    )
+    costs = BarModel()
+    add(
+        "--half-spread-bps",
+        type=float,
+        default=costs.half_spread_bps,
+        metavar="BPS",
+        help="bar model (%(default)s)",
+    )
+    add(
+        "--slippage-bps",
+        type=float,
+        default=costs.slippage_bps,
+        metavar="BPS",
+        help="bar model (%(default)s)",
+    )
+    add(
+        "--impact-bps",
+        type=float,
+        default=costs.impact_bps,
+        metavar="BPS",
+        help="bar model: impact of an order as large as its bar's volume (%(default)s)",
+    )
+    add(
+        "--participation",
+        type=float,
+        default=costs.participation,
+        metavar="X",
+        help="bar model: largest share of a bar's volume that is ours (%(default)s)",
+    )
     add("--master-client-id", type=int, metavar="ID", help="client that hears of all clients' orders (none)")
     add(
         "--max-messages-per-second",
@@ -110,6 +147,11 @@ def make_parser() -> argparse.ArgumentParser:
 def _options(arguments: argparse.Namespace) -> GatewayOptions:
     given = vars(arguments) | {"symbols": tuple(arguments.symbols) if arguments.symbols else None}
     given.pop("status_file")
+    model = {
+        name: given.pop(name) for name in ("half_spread_bps", "slippage_bps", "impact_bps", "participation")
+    }
+    if given.pop("fill_model") == "bar":
+        given["bar_model"] = BarModel(size_s=arguments.bar_boundary, **model)
     return GatewayOptions(**given)
 
 
@@ -175,7 +217,12 @@ def main() -> int:
     """Run the gateway; returns the exit code. An error of its own ends it with a traceback and 1."""
     arguments = make_parser().parse_args()
     _set_up_logging()
-    return asyncio.run(_main(_options(arguments), arguments.status_file))
+    try:
+        options = _options(arguments)
+    except ValueError as problem:
+        print(f"paper_gateway: {problem}", file=sys.stderr)
+        return _USAGE
+    return asyncio.run(_main(options, arguments.status_file))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from data.csv_bars import load_folder
 from data.packaged import load_packaged, packaged_calendar
 from paper_gateway.account import AccountType
+from paper_gateway.bar_fills import BarModel
 from paper_gateway.brokerage import Brokerage
 from paper_gateway.commissions import CommissionSchedule, FixedSchedule, TieredSchedule
 from paper_gateway.hub import Hub, HubSettings
@@ -39,6 +40,7 @@ class GatewayOptions:
     cash: Decimal = Decimal(1_000_000)
     account_type: str = "margin"
     commission: str = "tiered"
+    bar_model: BarModel | None = None
     master_client_id: int | None = None
     max_messages_per_second: int = 0
 
@@ -67,7 +69,7 @@ def assemble(options: GatewayOptions) -> Assembly:
     else:
         folder = load_folder(options.data, options.symbols)
         tables, calendar = folder.tables, folder.calendar
-    market = Market(tables, calendar, seed=options.seed)
+    market = Market(tables, calendar, seed=options.seed, centred_quotes=options.bar_model is not None)
     brokerage = Brokerage(
         market,
         account_id=options.account,
@@ -75,6 +77,7 @@ def assemble(options: GatewayOptions) -> Assembly:
         commission=_SCHEDULES[options.commission](),
         account_type=AccountType(options.account_type),
         seed=options.seed,
+        bar_model=options.bar_model,
     )
     hub = Hub(
         market,
@@ -104,6 +107,7 @@ def assemble(options: GatewayOptions) -> Assembly:
             wait_for_client=options.wait_for_client,
             # Also without --barrier: back-pressure is settled there.
             barrier_s=options.bar_boundary,
+            close_first=options.bar_model is not None,
         ),
         server,
     )

@@ -16,8 +16,11 @@ from core.vocabulary import OrderType, TimeInForce
 from paper_gateway import margin, matching
 from paper_gateway import order_rules as rules
 from paper_gateway.account import Account, AccountType
+from paper_gateway.bar_fills import BarFills, BarModel, refusal_of
 from paper_gateway.bookkeeping import Bookkeeper
 from paper_gateway.commissions import CommissionSchedule, TieredSchedule
+from paper_gateway.hooks import Exchange, GoodExchange
+from paper_gateway.internals import Internals
 from paper_gateway.market import Market, TapeReader
 from paper_gateway.matching import Fill
 from paper_gateway.order_links import OrderLinks
@@ -59,6 +62,8 @@ class Brokerage:
         Margin (Regulation T) or cash.
     settlement_days
         N of T+N.
+    bar_model
+        None: orders meet the tape (`matching`). Otherwise they fill by bars (`bar_fills`).
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Brokerage:
         seed: int = 1,
         account_type: AccountType = AccountType.MARGIN,
         settlement_days: int = 1,
+        bar_model: BarModel | None = None,
     ) -> None:
         self._market = market
         self._account = Account(account_id=account_id, cash=cash, account_type=account_type)
@@ -84,6 +90,12 @@ class Brokerage:
         self._store = OrderStore()
         self._outbox = Outbox()
         self._links = OrderLinks(self._store, self._outbox, self._start_trailing)
+        self._bars: BarFills | None = None
+        if bar_model is not None:
+            announce = self._outbox.announce
+            self._bars = BarFills(market, self._store, bar_model, book=self._book_fill, announce=announce)
+        self.exchange: Exchange = GoodExchange()
+        """What may happen to orders on their way: nothing, unless faults are scripted."""
         self._perm_ids = 1_000_000_000 + zlib.crc32(f"{account_id}/{seed}".encode()) % 500_000_000
 
     @property
@@ -96,6 +108,8 @@ class Brokerage:
     def place(self, ticket: OrderTicket) -> list[BrokerageEvent]:
         """Place an order, or modify the live one that has this client's order id."""
         terms = rules.read_terms(ticket, self._market.listings.get(ticket.symbol), self.account_id)
+        if self._bars is not None and not isinstance(terms, Refusal):
+            terms = refusal_of(terms.kind) or terms
         if isinstance(terms, Refusal):
             self._outbox.refuse(ticket, terms)
             return self._outbox.drain()
@@ -112,7 +126,8 @@ class Brokerage:
         elif ticket.what_if:
             self._answer_what_if(ticket, terms)
         else:
-            self._place_new(ticket, terms)
+            for each in (ticket, *self.exchange.twins(ticket)):
+                self._place_new(each, terms)
         return self._outbox.drain()
 
     def cancel(self, client_id: int, order_id: int) -> list[BrokerageEvent]:
@@ -125,14 +140,14 @@ class Brokerage:
             text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {order.state.value}."
             self._outbox.fail(client_id, order_id, Refusal(rules.CANCEL_FINISHED, text))
         else:
-            self._links.cancel(order, "")
+            self._cancel_live(order)
         return self._outbox.drain()
 
     def global_cancel(self) -> list[BrokerageEvent]:
         """Cancel every live order of every client."""
         for order in list(self._store.live()):
             if not order.state.is_done:  # a parent takes its children with it
-                self._links.cancel(order, "")
+                self._cancel_live(order)
         return self._outbox.drain()
 
     # --- what the replay does ---
@@ -149,6 +164,9 @@ class Brokerage:
 
     def on_step(self) -> list[BrokerageEvent]:
         """Match working orders against the market's newest step. Costs next to nothing when nothing happens."""
+        if self._bars is not None:
+            self._bars.on_step()
+            return self._outbox.drain()
         index = self._market.step_index
         for symbol, book in self._store.books.items():
             if not book.orders:
@@ -208,7 +226,19 @@ class Brokerage:
         """Return daily (since the previous close), unrealized and realized (today's) profit and loss."""
         return self._books.pnl()
 
+    @property
+    def internals(self) -> Internals:
+        """Parts, for those who make things go wrong on purpose."""
+        return Internals(self._market, self._account, self._store, self._outbox, self._books, self._go_live)
+
     # --- placing ---
+
+    def _cancel_live(self, order: WorkingOrder) -> None:
+        answer = self.exchange.on_cancel(order)
+        if answer is None:
+            self._links.cancel(order, "")
+        elif isinstance(answer, Refusal):
+            self._outbox.refuse(order.ticket, answer)
 
     def _place_new(self, ticket: OrderTicket, terms: Terms) -> None:
         parent = self._store.get((ticket.client_id, ticket.parent_id)) if ticket.parent_id else None
@@ -219,8 +249,10 @@ class Brokerage:
             return
         order = self._new_order(ticket, terms)
         order.parent = parent
-        refusal = rules.check_auction(order.kind, self._market) or margin.refusal(
-            self._market, self._account, self._store, order
+        refusal = (
+            rules.check_auction(order.kind, self._market)
+            or margin.refusal(self._market, self._account, self._store, order)
+            or self.exchange.refusal(order)
         )
         if refusal is not None:
             order.state = OrderState.INACTIVE
@@ -230,6 +262,7 @@ class Brokerage:
             self._outbox.refuse(ticket, refusal)
             return
         self._store.add(order)
+        order.held = self.exchange.hold(order)
         if ticket.transmit:
             self._transmit(order)
         else:
@@ -274,9 +307,9 @@ class Brokerage:
         if order.is_active and self._trades(order.symbol):
             self._go_live(order)
             return
-        order.state = OrderState.PRE_SUBMITTED
+        order.state = order.held.state if order.held else OrderState.PRE_SUBMITTED
         self._outbox.announce(order)
-        if not self._market.is_open and not order.waits_for_parent:
+        if order.held is None and not self._market.is_open and not order.waits_for_parent:
             self._outbox.refuse(order.ticket, rules.waiting_message(order.ticket, self._market))
 
     def _go_live(self, order: WorkingOrder) -> None:
@@ -285,7 +318,8 @@ class Brokerage:
         if last is None or not self._trades(order.symbol):
             return
         is_new = order.state is OrderState.PENDING_SUBMIT
-        matching.elect(order, last, last)
+        if self._bars is None:
+            matching.elect(order, last, last)
         held = order.is_stop or order.is_auction
         state = OrderState.PRE_SUBMITTED if held else OrderState.SUBMITTED
         if is_new or state is not order.state:
@@ -293,7 +327,7 @@ class Brokerage:
             self._outbox.announce(order)
         self._store.touch(order)
         reader = self._market.reader(order.symbol)
-        if held or reader is None:
+        if held or reader is None or self._bars is not None:
             return
         pool = self._store.books[order.symbol].pool
         index = self._market.step_index

@@ -50,7 +50,7 @@ class TapeReader:
         "volume",
     )
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, *, centred: bool = False) -> None:
         path = tape.path
         self.previous_close = tape.previous_close
         self.open = path.open.data
@@ -58,8 +58,8 @@ class TapeReader:
         self.low = path.low.data
         self.close = path.close.data
         self.volume = path.volume.data
-        self.bid = path.bid.data
-        self.ask = path.ask.data
+        self.bid = np.maximum(path.close - 1, 1).data if centred else path.bid.data
+        self.ask = (path.close + 1).data if centred else path.ask.data
         self.bid_size = path.bid_size.data
         self.ask_size = path.ask_size.data
         self.day_high = np.maximum.accumulate(path.high).data
@@ -78,6 +78,8 @@ class Market:
         The exchange's sessions; it must cover the recorded bars.
     seed
         Seed of the paths inside the recorded bars.
+    centred_quotes
+        Whether bid and ask stand one tick around the last price, instead of a simulated spread at either side of it.
 
     Raises
     ------
@@ -85,7 +87,14 @@ class Market:
         When there is no table.
     """
 
-    def __init__(self, tables: Mapping[str, BarTable], calendar: ExchangeCalendar, *, seed: int = 1) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, BarTable],
+        calendar: ExchangeCalendar,
+        *,
+        seed: int = 1,
+        centred_quotes: bool = False,
+    ) -> None:
         if not tables:
             raise DataError(["there are no symbols to replay"])
         self.calendar = calendar
@@ -94,6 +103,7 @@ class Market:
         self._by_con_id = {listing.instrument.con_id: listing for listing in self.listings.values()}
         self._tapes = TapeStore(self.listings, seed=seed)
         self._history = History(self.listings, calendar, self._tapes)
+        self._centred = centred_quotes
         self._readers: dict[str, TapeReader] = {}
         self._prepared: dict[str, TapeReader] = {}
         self._prepared_session: Session | None = None
@@ -189,7 +199,7 @@ class Market:
             symbol = self._unprepared.pop()
             tape = self._tapes.tape(symbol, session)
             if tape is not None:
-                self._prepared[symbol] = TapeReader(tape)
+                self._prepared[symbol] = TapeReader(tape, centred=self._centred)
         return not self._unprepared
 
     def open_session(self, session: Session) -> None:

@@ -16,6 +16,7 @@ Rules, each on the careful side:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from core.vocabulary import OrderType
 from paper_gateway.market import TapeReader
@@ -27,10 +28,13 @@ _AT_THE_LIMIT = 4  # of those, one in four when the price only touches a limit
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Shares and price in ticks; ``adds_liquidity`` when the order was resting at that price."""
+    """Shares and price in ticks, of which the bar fill model gives fractions too.
+
+    ``adds_liquidity`` when the order was resting at that price.
+    """
 
     quantity: int
-    price: int
+    price: int | Decimal
     adds_liquidity: bool = False
 
 

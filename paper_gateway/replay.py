@@ -50,6 +50,9 @@ class ReplaySettings:
         Hold the clock at the first opening until ``release`` is called.
     barrier_s
         Every so many market seconds of a session wait for ``ReplayListener.barrier``; None: never.
+    close_first
+        Whether clients hear of the session's close (the auction, the DAY orders that end) before they get its last
+        bar: what they decide on that bar then doesn't depend on which of the two they happen to read first.
     """
 
     start: date | None = None
@@ -57,6 +60,7 @@ class ReplaySettings:
     speed: float = 1.0
     wait_for_client: bool = False
     barrier_s: int | None = None
+    close_first: bool = False
 
     def __post_init__(self) -> None:
         if not self.speed > 0:
@@ -232,12 +236,16 @@ class Replay:
             await self._pace.wait()
             step = market.advance()
             self._steps += 1
-            listener.on_step(step, brokerage.on_step())
+            events = brokerage.on_step()
+            if step.is_last and self._settings.close_first:
+                events += brokerage.on_session_close()
+            listener.on_step(step, events)
             if following is not None and step.index % prepare_every == 0:
                 market.prepare(following)
             if step.is_last:
                 market.close_session()
-                listener.on_session_close(session, brokerage.on_session_close())
+                closing = [] if self._settings.close_first else brokerage.on_session_close()
+                listener.on_session_close(session, closing)
             if barrier_steps and ((step.index + 1) % barrier_steps == 0 or step.is_last):
                 await self._hold(step.end_ns)
             if step.is_last:

@@ -150,6 +150,8 @@ def build_gateway(
         "--barrier",
         "--wait-for-client",
     ]  # fmt: skip
+    if paper.fill_model == "bar":
+        arguments += _bar_model(settings)
     # The packaged prices begin years before the youngest of the symbols does.
     start = paper.start or (None if paper.data else PACKAGED_START)
     optional = {"--start": start, "--data": paper.data, "--seed": paper.seed, "--cash": paper.cash}
@@ -157,6 +159,19 @@ def build_gateway(
         if value is not None:
             arguments += [option, str(value)]
     return _child(run, "gateway", arguments, base)
+
+
+def _bar_model(settings: Settings) -> list[str]:
+    """Arguments with which the gateway fills as a backtest of the same configuration assumes."""
+    assumed = settings.backtest
+    return [
+        "--fill-model", "bar",
+        "--half-spread-bps", str(assumed.half_spread_bps),
+        "--slippage-bps", str(assumed.slippage_bps),
+        "--impact-bps", str(assumed.impact_bps),
+        "--participation", str(assumed.fill_participation),
+        "--commission", assumed.commission,
+    ]  # fmt: skip
 
 
 def build_watchdog(run: Run, environment: Mapping[str, str]) -> Child:

@@ -38,6 +38,7 @@ class PaperOptions:
     seed: int | None = None
     cash: Decimal | None = None
     port: int = 0
+    fill_model: str = "tape"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,7 @@ def _parser(root: Path) -> _Parser:
     paper.add_argument("--seed", type=_whole(0, 2**31 - 1))
     paper.add_argument("--cash", type=_cash)
     paper.add_argument("--port", type=_whole(1, 65_535))
+    paper.add_argument("--fill-model", choices=("tape", "bar"))
     return parser
 
 
@@ -161,11 +163,13 @@ def parse(arguments: list[str], root: Path) -> Options:
     config = given.config.resolve()
     paper_values = {
         name: getattr(given, name)
-        for name in ("sessions", "speed", "symbols", "start", "data", "seed", "cash", "port")
+        for name in ("sessions", "speed", "symbols", "start", "data", "seed", "cash", "port", "fill_model")
         if getattr(given, name) is not None
     }
     if paper_values and not given.paper:
-        raise UsageError(f"--{next(iter(paper_values))} has a meaning only together with --paper")
+        raise UsageError(
+            f"--{next(iter(paper_values)).replace('_', '-')} has a meaning only together with --paper"
+        )
     if "data" in paper_values:
         paper_values["data"] = paper_values["data"].resolve()
         if not paper_values["data"].is_dir():
