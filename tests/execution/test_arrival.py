@@ -52,7 +52,8 @@ def test_a_reduction_tells_of_the_exit_and_not_of_the_amended_stop() -> None:
     desk.executor.submit([desk.exit(100, 40)], OPEN)
     newest = arrivals(desk)[-1]
     state = desk.state(str(newest["order_ref"]))
-    assert (str(state.order.purpose), state.order.quantity) == ("exit", 40)
+    assert str(state.order.purpose) == "exit"
+    assert state.order.quantity == 40
 
 
 def test_a_denied_order_has_no_arrival() -> None:
