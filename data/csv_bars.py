@@ -3,14 +3,14 @@
 The file's name is the symbol (``AAPL.csv``, ``AAPL.csv.gz``, ``AAPL.parquet``). A column of dates makes daily bars;
 otherwise the bar size is the commonest distance of two rows, and whether stamps are the start or the end of a bar is seen
 from the rows at the exchange's opening and closing times, unless the column's name says it. Rows outside regular hours
-are left out and counted in the table's notes. Prices are taken as they are: nothing is adjusted.
+are left out and counted in the table's notes. Prices are taken as they are, but for what `data.quality` is told to mend.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 from data.bar_files import PRICES, SUFFIXES, Problems, RawBars, read_bar_file
 from data.bar_table import DAILY, NS_PER_S, BarTable, DataError
 from data.exchange_calendar import ExchangeCalendar, exchange_calendar
+from data.quality.findings import Check, Finding, Policies, Policy
+from data.quality.gate import check_rows, default_policies
+from data.quality.integrity import Rows, raise_failures
+from data.quality.report import QualityReport
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9. ]{0,11}")
 _STEP_S = 5
@@ -30,14 +34,19 @@ _BEFORE_FIRST = timedelta(days=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceFolder:
-    """Bars of a folder by symbol, and a calendar that covers them."""
+    """Bars of a folder by symbol, a calendar that covers them, and what the checks found."""
 
     tables: dict[str, BarTable]
     calendar: ExchangeCalendar
+    report: QualityReport = field(default_factory=QualityReport)
 
 
 def load_folder(
-    folder: Path, symbols: Sequence[str] | None = None, *, calendar_name: str = "XNYS"
+    folder: Path,
+    symbols: Sequence[str] | None = None,
+    *,
+    calendar_name: str = "XNYS",
+    policies: Policies | None = None,
 ) -> PriceFolder:
     """Read a folder of bars.
 
@@ -49,6 +58,8 @@ def load_folder(
         Which ones; None for all.
     calendar_name
         Exchange whose sessions the bars belong to.
+    policies
+        What is done about defects; None for the configuration's defaults.
 
     Raises
     ------
@@ -57,6 +68,7 @@ def load_folder(
     """
     files = find_files(folder, symbols)
     zone = ZoneInfo("America/New_York") if calendar_name == "XNYS" else _zone_of(calendar_name)
+    policies = policies or default_policies()
     problems: list[str] = []
     raw: dict[str, RawBars] = {}
     for symbol, path in files.items():
@@ -66,16 +78,17 @@ def load_folder(
             problems += error.problems
     if problems:
         raise DataError(problems)
-    calendar = _calendar_over(calendar_name, raw.values())
-    tables: dict[str, BarTable] = {}
-    for symbol, bars in raw.items():
-        try:
-            tables[symbol] = make_table(symbol, bars, calendar, Problems(files[symbol]))
-        except DataError as error:
-            problems += error.problems
-    if problems:
-        raise DataError(problems)
-    return PriceFolder(tables=tables, calendar=calendar)
+    calendar = calendar_over(
+        calendar_name,
+        [stamp for bars in raw.values() for stamp in (int(bars.stamp_ns.min()), int(bars.stamp_ns.max()))],
+    )
+
+    def make_table(rows: Rows) -> tuple[BarTable, list[Finding]]:
+        return stamp_table(rows, raw[rows.symbol].stamp_kind, calendar, policies)
+
+    rows = {symbol: _rows(symbol, bars, files[symbol]) for symbol, bars in raw.items()}
+    checked = check_rows(rows, make_table, calendar, policies)
+    return PriceFolder(tables=checked.tables, calendar=calendar, report=checked.report)
 
 
 def find_files(folder: Path, symbols: Sequence[str] | None) -> dict[str, Path]:
@@ -110,104 +123,109 @@ def find_files(folder: Path, symbols: Sequence[str] | None) -> dict[str, Path]:
     return files
 
 
-def make_table(symbol: str, raw: RawBars, calendar: ExchangeCalendar, problems: Problems) -> BarTable:
-    """Check a file's bars, and stamp them with their closing times.
+def _rows(symbol: str, raw: RawBars, path: Path) -> Rows:
+    return Rows(
+        symbol=symbol,
+        is_daily=raw.is_daily,
+        time_ns=raw.stamp_ns,
+        prices=raw.prices,
+        volume=raw.volume,
+        lines=raw.lines,
+        origin=str(path),
+    )
+
+
+def stamp_table(
+    rows: Rows, stamp_kind: str, calendar: ExchangeCalendar, policies: Policies
+) -> tuple[BarTable, list[Finding]]:
+    """Stamp mended rows with their closing times.
+
+    Parameters
+    ----------
+    rows
+        In order of time. Times of daily rows are midnights UTC of their dates.
+    stamp_kind
+        "start" or "end" of a bar; empty when it must be seen from the times.
 
     Raises
     ------
     DataError
-        When a price or volume is out of order, a time stands twice or goes back, a date isn't a session, or the
-        meaning of the stamps can't be seen.
+        When a date isn't a session and the policy says fail, or the meaning of the stamps can't be seen.
     """
-    _check_values(raw, problems)
-    _check_order(raw, problems)
-    problems.check()
+    problems = Problems(Path(rows.origin or rows.symbol))
     notes: tuple[str, ...] = ()
-    if raw.is_daily:
-        keep = np.ones(len(raw.lines), dtype=np.bool_)
-        end_ns, size_s = _session_closes(raw, calendar, problems), DAILY
+    findings: list[Finding] = []
+    if rows.is_daily:
+        end_ns, keep, findings = _session_closes(rows, calendar, policies[Check.OUTSIDE_SESSIONS])
+        size_s = DAILY
     else:
-        end_ns, keep, size_s = _intraday_ends(raw, calendar, problems)
+        end_ns, keep, size_s = _intraday_ends(rows, stamp_kind, calendar, problems)
         left_out = int((~keep).sum())
         if left_out:
-            notes = (f"{symbol}: {left_out} rows outside regular hours left out",)
+            notes = (f"{rows.symbol}: {left_out} rows outside regular hours left out",)
     problems.check()
-    columns = {name: raw.prices[place][keep] for place, name in enumerate(PRICES)}
-    return BarTable(
-        symbol=symbol, size_s=size_s, end_ns=end_ns[keep], volume=raw.volume[keep], notes=notes, **columns
+    raise_failures(findings)
+    columns = {name: rows.prices[place][keep] for place, name in enumerate(PRICES)}
+    table = BarTable(
+        symbol=rows.symbol,
+        size_s=size_s,
+        end_ns=end_ns[keep],
+        volume=rows.volume[keep],
+        notes=notes,
+        **columns,
     )
+    return table, findings
 
 
 def _zone_of(calendar_name: str) -> ZoneInfo:
     return exchange_calendar(calendar_name, date(2020, 1, 1), date(2020, 2, 1)).timezone
 
 
-def _calendar_over(name: str, files: Iterable[RawBars]) -> ExchangeCalendar:
-    stamps = [stamp for bars in files for stamp in (int(bars.stamp_ns.min()), int(bars.stamp_ns.max()))]
-    return exchange_calendar(name, _date(min(stamps)) - _BEFORE_FIRST, _date(max(stamps)) + _AFTER_LAST)
+def calendar_over(name: str, moments_ns: Sequence[int]) -> ExchangeCalendar:
+    """Return the calendar of an exchange over these moments, and long enough after them for settlement."""
+    return exchange_calendar(
+        name, _date(min(moments_ns)) - _BEFORE_FIRST, _date(max(moments_ns)) + _AFTER_LAST
+    )
 
 
 def _date(time_ns: int) -> date:
     return datetime.fromtimestamp(time_ns // NS_PER_S, UTC).date()
 
 
-def _check_values(raw: RawBars, problems: Problems) -> None:
-    opens, highs, lows, closes = raw.prices
-    for place, name in enumerate(PRICES):
-        column = raw.prices[place]
-        for row in np.flatnonzero(~(np.isfinite(column) & (column > 0))).tolist():
-            problems.add(f"{name} is {column[row]:g}, expected a price above 0", int(raw.lines[row]))
-    for row in np.flatnonzero((highs < opens) | (highs < closes) | (highs < lows)).tolist():
-        problems.add(
-            f"high is {highs[row]:g}, below open {opens[row]:g}, low {lows[row]:g} or close {closes[row]:g}",
-            int(raw.lines[row]),
-        )
-    for row in np.flatnonzero((lows > opens) | (lows > closes)).tolist():
-        problems.add(
-            f"low is {lows[row]:g}, above open {opens[row]:g} or close {closes[row]:g}", int(raw.lines[row])
-        )
-    for row in np.flatnonzero(~(np.isfinite(raw.volume) & (raw.volume >= 0))).tolist():
-        problems.add(f"volume is {raw.volume[row]:g}, expected 0 or more", int(raw.lines[row]))
-
-
-def _check_order(raw: RawBars, problems: Problems) -> None:
-    for row in (np.flatnonzero(np.diff(raw.stamp_ns) <= 0) + 1).tolist():
-        same = raw.stamp_ns[row] == raw.stamp_ns[row - 1]
-        what = "stands twice" if same else "is before the row above it"
-        moment = datetime.fromtimestamp(int(raw.stamp_ns[row]) // NS_PER_S, UTC)
-        text = f"{moment:%Y-%m-%d}" if raw.is_daily else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-        problems.add(f"the time {text} {what}", int(raw.lines[row]))
-
-
-def _session_closes(raw: RawBars, calendar: ExchangeCalendar, problems: Problems) -> NDArray[np.int64]:
-    ends = np.zeros(len(raw.lines), dtype=np.int64)
-    for row, stamp in enumerate(raw.stamp_ns.tolist()):
+def _session_closes(
+    rows: Rows, calendar: ExchangeCalendar, policy: Policy
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], list[Finding]]:
+    ends = np.zeros(len(rows.time_ns), dtype=np.int64)
+    findings = []
+    for row, stamp in enumerate(rows.time_ns.tolist()):
         session = calendar.session_on(_date(stamp))
         if session is None:
-            problems.add(f"{_date(stamp)} isn't a session of {calendar.name}", int(raw.lines[row]))
+            text = f"{_date(stamp)} isn't a session of {calendar.name}"
+            done = "dropped" if policy is Policy.DROP else ""
+            findings.append(rows.finding(Check.OUTSIDE_SESSIONS, policy, row, text, done))
         else:
             ends[row] = session.close_ns
-    return ends
+    return ends, ends > 0, findings
 
 
 def _intraday_ends(
-    raw: RawBars, calendar: ExchangeCalendar, problems: Problems
+    rows: Rows, stamp_kind: str, calendar: ExchangeCalendar, problems: Problems
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
     """Return closing times, which rows lie in regular hours, and the bar size in seconds."""
-    size_s = _bar_size(raw, problems)
+    size_s = _bar_size(rows, problems)
     sessions = calendar.sessions(calendar.first_date, calendar.last_date)
     opens = np.array([session.open_ns for session in sessions], dtype=np.int64)
     closes = np.array([session.close_ns for session in sessions], dtype=np.int64)
-    if (raw.stamp_kind or _kind_of_stamps(raw, opens, closes, problems)) == "end":
-        ends = raw.stamp_ns
+    if (stamp_kind or _kind_of_stamps(rows, opens, closes, problems)) == "end":
+        ends = rows.time_ns
         place = np.searchsorted(opens, ends, side="left") - 1
         keep = (place >= 0) & (ends <= closes[place.clip(0)])
     else:
-        place = np.searchsorted(opens, raw.stamp_ns, side="right") - 1
-        keep = (place >= 0) & (raw.stamp_ns < closes[place.clip(0)])
+        place = np.searchsorted(opens, rows.time_ns, side="right") - 1
+        keep = (place >= 0) & (rows.time_ns < closes[place.clip(0)])
         # Hourly bars are cut short by the clock or by the close: a bar ends where the next one begins.
-        following = np.append(raw.stamp_ns[1:], np.iinfo(np.int64).max)
-        ends = np.minimum(np.minimum(raw.stamp_ns + size_s * NS_PER_S, following), closes[place.clip(0)])
+        following = np.append(rows.time_ns[1:], np.iinfo(np.int64).max)
+        ends = np.minimum(np.minimum(rows.time_ns + size_s * NS_PER_S, following), closes[place.clip(0)])
     if not keep.any():
         problems.add(
             f"no row lies in a session of {calendar.name}; are the times local to the exchange, or with an offset?"
@@ -215,12 +233,12 @@ def _intraday_ends(
     if size_s >= _STEP_S:
         odd = keep & ((ends - opens[place.clip(0)]) % (_STEP_S * NS_PER_S) != 0)
         for row in np.flatnonzero(odd).tolist():
-            problems.add(f"the bar doesn't end on a multiple of {_STEP_S} s", int(raw.lines[row]))
+            problems.add(f"the bar doesn't end on a multiple of {_STEP_S} s", int(rows.lines[row]))
     return ends, keep, size_s
 
 
-def _bar_size(raw: RawBars, problems: Problems) -> int:
-    steps = np.diff(raw.stamp_ns)
+def _bar_size(rows: Rows, problems: Problems) -> int:
+    steps = np.diff(rows.time_ns)
     if not len(steps):
         problems.add("one row doesn't tell the bar size")
         problems.check()
@@ -233,11 +251,11 @@ def _bar_size(raw: RawBars, problems: Problems) -> int:
 
 
 def _kind_of_stamps(
-    raw: RawBars, opens: NDArray[np.int64], closes: NDArray[np.int64], problems: Problems
+    rows: Rows, opens: NDArray[np.int64], closes: NDArray[np.int64], problems: Problems
 ) -> str:
     """Whether stamps are starts or ends of bars: starts stand at openings, ends at closings, never both."""
-    at_open = bool(np.isin(raw.stamp_ns, opens).any())
-    at_close = bool(np.isin(raw.stamp_ns, closes).any())
+    at_open = bool(np.isin(rows.time_ns, opens).any())
+    at_close = bool(np.isin(rows.time_ns, closes).any())
     if at_open != at_close:
         return "start" if at_open else "end"
     seen = "both opening and closing times" if at_open else "neither an opening nor a closing time"
