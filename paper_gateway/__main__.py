@@ -141,6 +141,19 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="JSON file to keep up to date with the replay's state",
     )
+    add(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="scenario of faults (YAML; ready ones lie in paper_gateway/faults/scenarios, --seed chooses their chances)",
+    )
+    add(
+        "--fault-control",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of files that begin and end the faults which name them as control",
+    )
+    add("--audit", type=Path, metavar="FILE", help="JSON lines of what really happens in the account")
     return parser
 
 
@@ -170,6 +183,7 @@ async def _serve(assembly: Assembly, status_file: Path | None) -> None:
     report()
     print(f"listening on {assembly.options.host}:{server.port}", flush=True)
     task = asyncio.create_task(replay.run())
+    directing = None if assembly.director is None else asyncio.create_task(assembly.director.run())
     stopping = asyncio.create_task(stop.wait())
     try:
         while not stopping.done():
@@ -177,9 +191,13 @@ async def _serve(assembly: Assembly, status_file: Path | None) -> None:
             report()
             if task.done():
                 task.result()  # a replay that failed ends the gateway; one that is finished does not
+            if directing is not None and directing.done():
+                directing.result()
     finally:
         task.cancel()
         stopping.cancel()
+        if directing is not None:
+            directing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(task, stopping)
         await server.stop()

@@ -146,6 +146,22 @@ class Account:
             holding.cost = ZERO  # drops the last digit's rounding
         return realized
 
+    def correct_price(self, symbol: str, signed_quantity: int, difference: Decimal) -> None:
+        """Book that an execution's price was ``difference`` more than was booked."""
+        amount = signed_quantity * difference
+        holding = self.holdings.setdefault(symbol, Holding())
+        self.cash -= amount
+        if holding.quantity * signed_quantity > 0:
+            holding.cost += amount
+        else:
+            holding.realized -= amount
+
+    def split(self, symbol: str, ratio: int) -> None:
+        """Multiply a holding's shares; its cost stays."""
+        holding = self.holdings.get(symbol)
+        if holding is not None:
+            holding.quantity *= ratio
+
     def start_day(self, day: date) -> None:
         """Begin a session: settle what is due, forget the previous day's realised profit."""
         self._unsettled = [item for item in self._unsettled if item.settles > day]

@@ -10,9 +10,14 @@ from pathlib import Path
 from data.csv_bars import load_folder
 from data.packaged import load_packaged, packaged_calendar
 from paper_gateway.account import AccountType
+from paper_gateway.audit import Audit
 from paper_gateway.bar_fills import BarModel
 from paper_gateway.brokerage import Brokerage
 from paper_gateway.commissions import CommissionSchedule, FixedSchedule, TieredSchedule
+from paper_gateway.faults.director import Director
+from paper_gateway.faults.prices import with_splits
+from paper_gateway.faults.scenario import Scenario
+from paper_gateway.faults.scenario_file import load_scenario
 from paper_gateway.hub import Hub, HubSettings
 from paper_gateway.market import Market
 from paper_gateway.replay import Replay, ReplaySettings
@@ -43,6 +48,9 @@ class GatewayOptions:
     bar_model: BarModel | None = None
     master_client_id: int | None = None
     max_messages_per_second: int = 0
+    faults: Path | None = None
+    fault_control: Path | None = None
+    audit: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,7 @@ class Assembly:
     options: GatewayOptions
     server: GatewayServer
     replay: Replay
+    director: Director | None = None
 
 
 def assemble(options: GatewayOptions) -> Assembly:
@@ -69,6 +78,10 @@ def assemble(options: GatewayOptions) -> Assembly:
     else:
         folder = load_folder(options.data, options.symbols)
         tables, calendar = folder.tables, folder.calendar
+    scenario: Scenario | None = None
+    if options.faults is not None:
+        scenario = load_scenario(options.faults)
+        tables = with_splits(tables, scenario.splits)
     market = Market(tables, calendar, seed=options.seed, centred_quotes=options.bar_model is not None)
     brokerage = Brokerage(
         market,
@@ -88,6 +101,8 @@ def assemble(options: GatewayOptions) -> Assembly:
             max_messages_per_second=options.max_messages_per_second,
         ),
     )
+    if options.audit is not None:
+        hub.audit = Audit(options.audit, lambda: brokerage.internals.account.cash)
     server = GatewayServer(
         hub,
         ServerSettings(
@@ -112,4 +127,7 @@ def assemble(options: GatewayOptions) -> Assembly:
         server,
     )
     hub.on_bars_wanted = replay.release
-    return Assembly(options=options, server=server, replay=replay)
+    director = None
+    if scenario is not None:
+        director = Director(scenario, server, seed=options.seed, control=options.fault_control)
+    return Assembly(options=options, server=server, replay=replay, director=director)

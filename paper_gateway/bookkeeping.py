@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -81,6 +81,19 @@ class Bookkeeper:
         return Booked(
             execution, commission, self._position(order.symbol, self.account.holdings[order.symbol])
         )
+
+    def correct(self, execution: ExecutionView, price: Decimal) -> ExecutionView:
+        """Correct an execution's price, as IB does: the same id with a higher last part."""
+        base, _, number = execution.exec_id.rpartition(".")
+        corrected = replace(execution, exec_id=f"{base}.{int(number) + 1:02d}", price=price)
+        sign = 1 if execution.side == "BOT" else -1
+        self.account.correct_price(execution.symbol, sign * int(execution.quantity), price - execution.price)
+        self._executions.append(corrected)
+        return corrected
+
+    def position(self, symbol: str) -> PositionView:
+        """Return the position in one symbol, also a flat one."""
+        return self._position(symbol, self.account.holdings.get(symbol, Holding()))
 
     def cost(self, order: WorkingOrder) -> Decimal:
         """Cost of an order if all of it filled at the last price."""

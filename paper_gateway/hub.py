@@ -12,11 +12,20 @@ from decimal import Decimal
 from typing import Protocol
 
 from paper_gateway import visibility
+from paper_gateway.audit import Audit
 from paper_gateway.brokerage import Brokerage
+from paper_gateway.hooks import Faults
 from paper_gateway.market import Market
 from paper_gateway.requests import ContractSpec
 from paper_gateway.ticks import TickTail, quote_ticks, real_time_bar_tail
-from paper_gateway.types import BarView, BrokerageEvent, Instrument, PositionChanged, QuoteView
+from paper_gateway.types import (
+    BarView,
+    BrokerageEvent,
+    CommissionView,
+    Instrument,
+    PositionChanged,
+    QuoteView,
+)
 
 QUOTE_INTERVAL_S = 0.25  # TWS samples level-one quotes about four times a second
 PNL_INTERVAL_S = 1.0
@@ -46,6 +55,14 @@ class Subscriber(Protocol):
     """A session as the hub sees it."""
 
     client_id: int
+
+    def send(self, data: bytes) -> None:
+        """Queue one complete message."""
+        ...
+
+    def drop_streams(self) -> None:
+        """Forget every market data subscription."""
+        ...
 
     def on_brokerage_event(self, event: BrokerageEvent) -> None:
         """Tell the client of one event that it may see."""
@@ -92,6 +109,11 @@ class Hub:
         Choices of the operator.
     monotonic
         Seconds of wall time, for sampling rates and pacing.
+
+    Attributes
+    ----------
+    faults, audit
+        Scripted faults, and a file of what really happens; None without them.
     """
 
     def __init__(
@@ -106,6 +128,8 @@ class Hub:
         self.settings = settings or HubSettings()
         self.monotonic = monotonic
         self.statistics = HubStatistics()
+        self.faults: Faults | None = None
+        self.audit: Audit | None = None
         self.sessions: dict[int, Subscriber] = {}
         self._highest_order_id: dict[int, int] = {}
         self._instruments = {one.symbol: one for one in market.instruments()}
@@ -120,10 +144,13 @@ class Hub:
 
     def join(self, session: Subscriber) -> bool:
         """Take a session in; False when its client id is in use."""
-        if session.client_id in self.sessions:
+        is_free = self.faults is None or self.faults.admits(session.client_id)
+        if session.client_id in self.sessions or not is_free:
             self.statistics.refused += 1
             return False
         self.sessions[session.client_id] = session
+        if self.faults is not None:
+            self.faults.on_connected(session.client_id)
         return True
 
     def leave(self, session: Subscriber) -> None:
@@ -138,6 +165,15 @@ class Hub:
     def note_order_id(self, client_id: int, order_id: int) -> None:
         """Remember that a client used an order id."""
         self._highest_order_id[client_id] = max(order_id, self._highest_order_id.get(client_id, 0))
+
+    def forget_order_ids(self) -> None:
+        """Count order ids from 1 again, as a TWS whose settings were reset."""
+        self._highest_order_id.clear()
+
+    def commission_of(self, exec_id: str) -> CommissionView | None:
+        """Cost of an execution, as far as it is known by now."""
+        found = self.brokerage.commissions().get(exec_id)
+        return found if self.faults is None or found is None else self.faults.known_commission(found)
 
     def bars_wanted(self) -> None:
         """Say that a client subscribed to bars: a replay that waited for one may start."""
@@ -173,12 +209,24 @@ class Hub:
 
     def publish(self, events: Iterable[BrokerageEvent]) -> None:
         """Tell every session what it may see, in the order of the events."""
+        events = list(events)
+        if self.audit is not None and events:
+            self.audit.take(events)
         for event in events:
             if isinstance(event, PositionChanged):
                 self._values_due = True
+            if self.faults is not None:
+                self.faults.saw(event)
             for client_id in list(self.sessions):
                 if visibility.sees(event, client_id, self.settings.master_client_id):
-                    self.sessions[client_id].on_brokerage_event(event)
+                    self._tell(client_id, event)
+
+    def _tell(self, client_id: int, event: BrokerageEvent) -> None:
+        session = self.sessions[client_id]
+        if self.faults is None:
+            session.on_brokerage_event(event)
+        else:
+            self.faults.deliver(session, event)
 
     def shown_quote(self, symbol: str) -> QuoteView:
         """Return the quote that subscribers know, so that a new one starts from the same."""
@@ -207,6 +255,10 @@ class Hub:
         quote, tails = None, list[TickTail]()
         if quotes:
             quote = self.market.quote(symbol)
+        if self.faults is not None:
+            bar = None if bar is None else self.faults.shown_bar(bar)
+            quote = None if quote is None else self.faults.shown_quote(quote)
+        if quote is not None:
             tails = quote_ticks(quote, self._shown.get(symbol))
             self._shown[symbol] = quote
         return StepData(symbol, bar, b"" if bar is None else real_time_bar_tail(bar), quote, tails)

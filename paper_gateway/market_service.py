@@ -59,6 +59,11 @@ class MarketService:
         """Whether the client receives five-second bars: then a barrier waits for it."""
         return bool(self._bars)
 
+    def drop_streams(self) -> None:
+        """Forget every subscription, as TWS does when it has lost its servers (1101)."""
+        for streams in (self._quotes, self._bars, self._ticks, self._kept):
+            streams.clear()
+
     def _error(self, request_id: int, code: int, text: str) -> None:
         self._send(responses.error(request_id, code, text))
 

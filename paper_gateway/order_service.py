@@ -42,6 +42,8 @@ class OrderService:
             self._send(responses.error(request.order_id, 320, f"Error reading request: {problem}"))
             return
         self._hub.note_order_id(self._client_id, request.order_id)
+        if self._hub.faults is not None:
+            self._hub.faults.on_order(self._client_id)
         self._hub.publish(self._hub.brokerage.place(ticket))
 
     def _refusal(self, request: PlaceOrder) -> tuple[int, str] | None:
@@ -103,11 +105,11 @@ class OrderService:
             text = f"Error validating request.-'b' : cause - Invalid filter time: {problem}"
             self._send(responses.error(request.request_id, 321, text))
             return
-        commissions = self._hub.brokerage.commissions()
         for one in found:
             self._send_execution(request.request_id, one)
-            if one.exec_id in commissions:
-                self._send(responses.commission(commissions[one.exec_id]))
+            cost = self._hub.commission_of(one.exec_id)
+            if cost is not None:
+                self._send(responses.commission(cost))
         self._send(responses.executions_end(request.request_id))
 
     # --- news --------------------------------------------------------------------------------------------

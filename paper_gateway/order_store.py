@@ -115,6 +115,13 @@ class OrderStore:
             if self._orders.get(forgotten.key) is forgotten:
                 del self._orders[forgotten.key]
 
+    def forget(self, order: WorkingOrder) -> None:
+        """Drop a live order without a trace, as a restart does with one that had not reached the exchange."""
+        self.complete(order)
+        self._completed.remove(order)
+        del self._orders[order.key]
+        self._used.discard(order.key)
+
     def live(self) -> Iterator[WorkingOrder]:
         """Live orders, by symbol, then by time."""
         for book in self.books.values():

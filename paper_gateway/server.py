@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import struct
 from dataclasses import dataclass
 from typing import cast
 
 import structlog
 
 from data.exchange_calendar import Session
+from paper_gateway.hooks import Link
 from paper_gateway.hub import Hub
 from paper_gateway.market import Step
 from paper_gateway.price_path import STEP_S
@@ -71,6 +73,8 @@ class Connection(asyncio.Protocol):
         self._log = structlog.get_logger("paper_gateway")
         self.session = ClientSession(server.hub, self._wake)
         self.is_late = False
+        faults = server.hub.faults
+        self._link: Link | None = None if faults is None else faults.new_link(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new client."""
@@ -82,6 +86,13 @@ class Connection(asyncio.Protocol):
         self._server.hub.statistics.connections += 1
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes of the client."""
+        if self._link is None:
+            self.deliver(data)
+        else:
+            self._link.received(data)
+
+    def deliver(self, data: bytes) -> None:
         """Hand bytes to the session, and write its answers at once."""
         asked = self.session.current_time_requests
         self.session.receive(data)
@@ -103,6 +114,8 @@ class Connection(asyncio.Protocol):
         client_id = self.session.client_id
         self.session.disconnected()
         self._transport = None
+        if self._link is not None:
+            self._link.closed()
         self._writable.set()
         self._server.connections.discard(self)
         self._server.progress.set()
@@ -117,11 +130,42 @@ class Connection(asyncio.Protocol):
             return
         block = self.session.take()
         if block:
-            transport.write(block)
-            if transport.get_write_buffer_size() > _LARGEST_BACKLOG:
-                self.abort("the client asks for more than it reads")
+            if self._link is None:
+                self.put(block)
+            else:
+                self._link.write(block)
         if self.session.closing:
             transport.close()
+
+    @property
+    def client_id(self) -> int:
+        """Client id, -1 before the client has told it."""
+        return self.session.client_id
+
+    def put(self, data: bytes) -> None:
+        """Hand bytes to the socket."""
+        if self._transport is not None:
+            self._transport.write(data)
+            if self._transport.get_write_buffer_size() > _LARGEST_BACKLOG:
+                self.abort("the client asks for more than it reads")
+
+    def read_on(self, *, wanted: bool) -> None:
+        """Read from the socket, or leave it unread."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.is_reading() is wanted:
+            return
+        if wanted:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+    def reset(self) -> None:
+        """Reset the connection: what is under way is thrown away."""
+        if self._transport is not None:
+            self.session.close("reset on purpose")
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
 
     def abort(self, reason: str) -> None:
         """Drop the connection and what is still queued."""
@@ -162,6 +206,7 @@ class GatewayServer:
         self.connections: set[Connection] = set()
         self.progress = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._port = settings.port
         self._ticker: asyncio.Task[None] | None = None
         self._boundary_steps = settings.boundary_s // STEP_S
 
@@ -170,7 +215,7 @@ class GatewayServer:
         """The port that is listened on."""
         if self._server is None:
             raise RuntimeError("the server has not been started")
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._port
 
     async def start(self) -> None:
         """Begin to listen.
@@ -180,11 +225,22 @@ class GatewayServer:
         OSError
             When the port is taken.
         """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), self.settings.host, self.settings.port
-        )
+        await self._listen(self.settings.port)
         self._ticker = asyncio.create_task(self._tick())
+
+    async def _listen(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), self.settings.host, port)
+        self._port = int(self._server.sockets[0].getsockname()[1])
+
+    async def restart(self, down_s: float) -> None:
+        """Reset every connection and listen to nobody for a while; market and account go on, as at IB."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.reset()
+        await asyncio.sleep(down_s)
+        await self._listen(self._port)
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""
@@ -210,7 +266,8 @@ class GatewayServer:
 
     def on_session_open(self, session: Session, events: list[BrokerageEvent]) -> None:
         """Tell what waiting orders did at the opening."""
-        del session
+        if self.hub.faults is not None:
+            self.hub.faults.on_session_open(session.date)
         self.hub.publish(events)
 
     def on_step(self, step: Step, events: list[BrokerageEvent]) -> None:

@@ -266,6 +266,9 @@ class ClientSession:
         return typed, simple
 
     def _dispatch(self, request: Request) -> None:
+        faults = self._hub.faults
+        if faults is not None and not faults.answers(self.client_id, request):
+            return
         self._handlers[type(request)](request)
 
     def _on_simple(self, request: Simple) -> None:
@@ -311,6 +314,10 @@ class ClientSession:
             self._account.on_position(event.position)
         elif self._orders is not None:
             self._orders.on_event(event)
+
+    def drop_streams(self) -> None:
+        """Forget every market data subscription."""
+        self._market.drop_streams()
 
     def on_step(self, step: Sequence[StepData]) -> None:
         """Send bars and quotes to those subscriptions that want them."""

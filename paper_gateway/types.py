@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 
 class OrderState(StrEnum):
@@ -32,6 +32,24 @@ class OrderState(StrEnum):
             OrderState.FILLED,
             OrderState.INACTIVE,
         }
+
+
+class Held(Enum):
+    """Why an order that was taken doesn't go on."""
+
+    PENDING_SUBMIT = auto()
+    LOCATE = auto()
+    HALT = auto()
+
+    @property
+    def state(self) -> OrderState:
+        """State that clients see."""
+        return OrderState.PENDING_SUBMIT if self is Held.PENDING_SUBMIT else OrderState.PRE_SUBMITTED
+
+    @property
+    def why(self) -> str:
+        """TWS's word for it in orderStatus."""
+        return "locate" if self is Held.LOCATE else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from core.vocabulary import OrderType, TimeInForce
 from paper_gateway.account import ZERO
-from paper_gateway.types import OrderState, OrderTicket, OrderView
+from paper_gateway.types import Held, OrderState, OrderTicket, OrderView
 
 OrderKey = tuple[int, int]  # client id, order id
 
@@ -58,11 +59,13 @@ class WorkingOrder:
     is_awake: bool = False  # a child whose parent has begun to fill
     reduced: int = 0
     filled: int = 0
-    turnover: int = 0  # ticks times shares
-    last_price: int = 0
+    turnover: int | Decimal = 0  # ticks times shares
+    last_price: int | Decimal = 0
     commission: Decimal = ZERO
     month_shares: int = 0
     warning: str = ""
+    held: Held | None = None  # by a fault; see ``hooks``
+    placed_s: float = field(default_factory=time.monotonic)  # wall time
 
     @property
     def key(self) -> OrderKey:
@@ -140,7 +143,7 @@ class WorkingOrder:
     @property
     def is_active(self) -> bool:
         """Whether the market may fill it now."""
-        return self.transmitted and not self.state.is_done and not self.waits_for_parent
+        return self.transmitted and not self.state.is_done and self.held is None and not self.waits_for_parent
 
     def wake_levels(self) -> tuple[int, int]:
         """Prices between which nothing can happen to it: it wakes at a low at or below, a high at or above."""
@@ -181,6 +184,8 @@ class WorkingOrder:
             reasons.append("child")
         if self.is_stop:
             reasons.append("trigger")
+        if self.held is not None and self.held.why:
+            reasons.append(self.held.why)
         return ",".join(reasons) if self.state is OrderState.PRE_SUBMITTED else ""
 
     def change(self, ticket: OrderTicket, terms: Terms) -> None:
