@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+import numpy as np
+import numpy.typing as npt
+
 from backtester.cost_settings import costs_of
 from backtester.engine import Outcome, Rules, Tape, simulate
 from backtester.market import Market
@@ -47,10 +50,41 @@ def run_backtest(
         When the configuration asks for what isn't simulated, weights don't fit, or the account grows beyond what the
         engine's money holds.
     """
-    _check(settings, market, strategies, weights, first_bar)
+    names = tuple(strategy.name for strategy in strategies)
+    _check(settings, market, names, weights, first_bar)
+    signals = scan_signals(strategies, market.bars)
+    return trade_signals(settings, market, names, signals, weights, first_bar=first_bar)
+
+
+def trade_signals(
+    settings: Settings,
+    market: Market,
+    names: Sequence[str],
+    signals: npt.NDArray[np.float64],
+    weights: Sequence[float],
+    *,
+    first_bar: int = 0,
+) -> BacktestResult:
+    """Trade signals that were scanned before, such as those of parameters that change from window to window.
+
+    Parameters
+    ----------
+    settings, market, weights, first_bar
+        As for `run_backtest`.
+    names
+        Of the strategies, all different.
+    signals
+        Shape (bars, strategies, symbols): the weights after each bar, as `backtester.scan.scan_signals` finds them.
+
+    Raises
+    ------
+    ConfigError
+        As `run_backtest`.
+    """
+    _check(settings, market, names, weights, first_bar)
     tape = Tape(
         bars=market.bars,
-        signals=scan_signals(strategies, market.bars),
+        signals=signals,
         market=scan_market(market.bars, settings.sizing.atr_window),
         clock=market.clock,
     )
@@ -64,7 +98,7 @@ def run_backtest(
     return BacktestResult.of(
         outcome,
         market=market,
-        strategies=tuple(strategy.name for strategy in strategies),
+        strategies=tuple(names),
         first_bar=first_bar,
         cash=settings.backtest.cash,
     )
@@ -90,16 +124,16 @@ def _rules(settings: Settings, market: Market, weights: Sequence[float], first_b
 def _check(
     settings: Settings,
     market: Market,
-    strategies: Sequence[Strategy],
+    names: Sequence[str],
     weights: Sequence[float],
     first_bar: int,
 ) -> None:
     problems = []
     if settings.execution.entry_order_type != "MKT":
         problems.append("execution.entry_order_type: the backtest knows market entries (MKT) only")
-    if not strategies or len({strategy.name for strategy in strategies}) != len(strategies):
+    if not names or len(set(names)) != len(names):
         problems.append("a backtest needs one strategy or several of different names")
-    if len(weights) != len(strategies) or not all(weight > 0 for weight in weights):
+    if len(weights) != len(names) or not all(weight > 0 for weight in weights):
         problems.append("each strategy needs a weight above 0")
     elif sum(weights) > 1 + 1e-9:
         problems.append(f"the weights add up to {sum(weights):g}, which is more than 1")
