@@ -186,6 +186,9 @@ def _measure(command: list[Any]) -> dict[str, Any]:
 
 
 def _row(work: str, system: str, measured: dict[str, Any], seconds: float, **more: Any) -> ResearchRow:
+    rounded: dict[str, Any] = {
+        name: round(value, 3) if isinstance(value, float) else value for name, value in more.items()
+    }
     return ResearchRow(
         work=work,
         system=system,
@@ -193,7 +196,7 @@ def _row(work: str, system: str, measured: dict[str, Any], seconds: float, **mor
         runs=len(measured["seconds"]),
         peak_rss_mb=round(measured["peak_rss_mb"]),
         cold_s=round(measured["cold_s"], 2),
-        **{name: round(value, 3) if isinstance(value, float) else value for name, value in more.items()},
+        **rounded,
     )
 
 
