@@ -42,6 +42,8 @@ _UNUSED_AFTER_S = 14 * 86_400.0
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` at its first call for each set of argument types, and keep the result on disk.
 
+    The interpreter's lock is released while it runs, so that threads can work on several accounts at once.
+
     Parameters
     ----------
     function
@@ -53,12 +55,32 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     callable
         The compiled function, with the same signature. ``.py_func`` is the plain one.
     """
+    return _compiled(function, forceinline=False)
+
+
+def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """`kernel` for a small function that is called in a hot loop: its code is put into each caller's.
+
+    LLVM judges by the size of the callee before it is optimised, and calls what would be a handful of instructions,
+    pushing every field of every array.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: Callable[P, R], *, forceinline: bool) -> Callable[P, R]:
+    """Compile with numba; a division by zero gives what IEEE 754 says, as numpy's does.
+
+    With Python's error model each division may raise, and numba then keeps counting the references to every array in
+    reach: ten times the work of a small kernel. No kernel may rely on a ``ZeroDivisionError``.
+    """
     folder = _cache_folder(Path(function.__code__.co_filename))
     before = numba.config.CACHE_DIR
     # Numba reads the setting when the function is decorated; other libraries' caches stay where they are.
     numba.config.CACHE_DIR = "" if folder is None else str(folder)
     try:
-        compiled: Callable[P, R] = numba.njit(cache=folder is not None)(function)
+        compiled: Callable[P, R] = numba.njit(
+            cache=folder is not None, nogil=True, forceinline=forceinline, error_model="numpy"
+        )(function)
     finally:
         numba.config.CACHE_DIR = before
     return compiled

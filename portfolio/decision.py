@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.kernel import kernel
+from core.kernel import inlined_kernel
 from core.reasons import Reason
 from portfolio.decision_types import (
     AccountRow,
@@ -40,7 +40,7 @@ from portfolio.decision_types import (
     IntMatrix,
     Scales,
 )
-from portfolio.exposure_limits import apply_limits
+from portfolio.exposure_limits import apply_limits, limits_of
 from portfolio.risk_manager import drawdown_of, throttle_scale
 from portfolio.shared_sizing_logic import risk_quantity, sign
 
@@ -73,7 +73,7 @@ def decide(parameters: DecisionParameters, state: DecisionState, inputs: Decisio
     return DecisionResult(targets=targets, reasons=reasons, scales=scales, state=fresh)
 
 
-@kernel
+@inlined_kernel
 def decide_into(
     parameters: DecisionParameters,
     state: DecisionState,
@@ -95,30 +95,28 @@ def decide_into(
     Scales
         NaN for a throttle that can't be known; no entry is made then.
     """
-    account = inputs.account
+    account, positions, signals = inputs.account, inputs.positions, inputs.signals
+    close, atr = inputs.rows.close, inputs.rows.atr
+    directions, weights = state.directions, parameters.strategy_weights
     drawdown = drawdown_of(account.nlv, account.peak_nlv)
     throttle = throttle_scale(parameters.drawdown_levels, parameters.drawdown_scales, drawdown)
     scales = Scales(drawdown, throttle, min(state.volatility.last_scale, parameters.max_leverage))
-    observe_signals(state.directions, inputs.signals, inputs.positions)
+    observe_signals(directions, signals, positions)
     shorts = parameters.allow_short and not parameters.cash_account
     rules = _Rules(parameters.risk_per_trade, parameters.stop_atr_multiple, shorts)
     for strategy in range(targets.shape[0]):
         for symbol in range(targets.shape[1]):
             at = (strategy, symbol)
             cell = _Cell(
-                inputs.positions[at],
-                inputs.signals[at],
-                state.directions[at],
-                inputs.rows.close[symbol],
-                inputs.rows.atr[symbol],
-                parameters.strategy_weights[strategy],
+                positions[at], signals[at], directions[at], close[symbol], atr[symbol], weights[strategy]
             )
             targets[at], reasons[at] = _wish(rules, account, scales, cell)
-    apply_limits(parameters, inputs, scales, targets, reasons)
+    limits = limits_of(parameters, account, throttle)
+    apply_limits(limits, inputs.rows, positions, targets, reasons)
     return scales
 
 
-@kernel
+@inlined_kernel
 def observe_signals(directions: IntMatrix, signals: FloatMatrix, positions: FloatMatrix) -> None:
     """Bring ``directions`` up to date: a position sets its own while its signal stands, a changed signal clears it.
 
@@ -134,7 +132,7 @@ def observe_signals(directions: IntMatrix, signals: FloatMatrix, positions: Floa
                 directions[cell] = 0
 
 
-@kernel
+@inlined_kernel
 def _wish(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> tuple[float, Reason]:
     """Say what one strategy wants of one symbol before any cap: the position, 0, or an entry (not rounded)."""
     position, signal = cell.position, cell.signal
@@ -153,7 +151,7 @@ def _wish(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> tu
     return _entry(rules, account.nlv, scales, cell)
 
 
-@kernel
+@inlined_kernel
 def _refusal(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> Reason:
     """Why an entry can't be considered at all; NONE if it can."""
     if cell.signal < 0.0 and not rules.shorts:
@@ -169,7 +167,7 @@ def _refusal(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) ->
     return Reason.NONE
 
 
-@kernel
+@inlined_kernel
 def _entry(rules: _Rules, nlv: float, scales: Scales, cell: _Cell) -> tuple[float, Reason]:
     """Signed quantity of an entry before any cap (not rounded), and what has reduced it most."""
     capital = nlv * cell.weight

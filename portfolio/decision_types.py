@@ -10,6 +10,7 @@ import numpy.typing as npt
 from portfolio.market_rows import MarketRows
 from portfolio.risk_manager import VolatilityState, new_volatility
 
+FloatVector = npt.NDArray[np.float64]
 FloatMatrix = npt.NDArray[np.float64]
 IntMatrix = npt.NDArray[np.int64]
 

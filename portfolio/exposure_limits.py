@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from core.kernel import kernel
+from core.kernel import inlined_kernel
 from core.reasons import Reason
 from portfolio.decision_types import (
     AccountRow,
-    DecisionInputs,
     DecisionParameters,
     FloatMatrix,
+    FloatVector,
     IntMatrix,
-    Scales,
 )
+from portfolio.market_rows import MarketRows
 from portfolio.shared_sizing_logic import share_of, whole_shares
 
 CUT_TO = 0.95
@@ -35,34 +32,54 @@ class _Totals(NamedTuple):
     wanted: float
 
 
-class _Limits(NamedTuple):
-    """Limits in money, before the throttle; NaN when they can't be known."""
+class Limits(NamedTuple):
+    """Limits in money (before the throttle; NaN when they can't be known), and places that may still be taken."""
 
     symbol: float
     gross: float
     cash: float
     throttle: float
+    participation: float
+    positions: int
+    fills: int
 
 
-@kernel
+@inlined_kernel
+def limits_of(parameters: DecisionParameters, account: AccountRow, throttle: float) -> Limits:
+    """Limits of an account."""
+    nlv = account.nlv if 0.0 < account.nlv < math.inf else math.nan
+    cash = math.inf
+    if parameters.cash_account:
+        cash = account.settled_cash * (1.0 - CASH_KEPT)
+    return Limits(
+        symbol=parameters.max_symbol_exposure * nlv,
+        gross=parameters.max_gross_exposure * nlv,
+        cash=cash,
+        throttle=throttle,
+        participation=parameters.max_participation,
+        positions=parameters.max_positions,
+        fills=parameters.monthly_fill_budget - account.fills_this_month,
+    )
+
+
+@inlined_kernel
 def apply_limits(
-    parameters: DecisionParameters,
-    inputs: DecisionInputs,
-    scales: Scales,
+    limits: Limits,
+    rows: MarketRows,
+    positions: FloatMatrix,
     targets: FloatMatrix,
     reasons: IntMatrix,
 ) -> None:
     """Cut the wishes in ``targets`` down to the limits, symbol by symbol."""
-    positions, account, rows = inputs.positions, inputs.account, inputs.rows
-    limits = _limits(parameters, account, scales)
-    book = _sum_book(rows.close, positions, targets)
-    places = parameters.max_positions - _symbols_held(positions)
-    budget = parameters.monthly_fill_budget - account.fills_this_month
+    close, average_volume = rows.close, rows.average_volume
+    book = _sum_book(close, positions, targets)
+    places = limits.positions - _symbols_held(positions)
+    budget = limits.fills
     for symbol in range(positions.shape[1]):
-        own = _sum_symbol(rows.close[symbol], positions, targets, symbol)
+        own = _sum_symbol(close[symbol], positions, targets, symbol)
         share, cap = 1.0, Reason.NONE
         if own.wanted > 0.0:
-            tradable = parameters.max_participation * rows.average_volume[symbol] * rows.close[symbol]
+            tradable = limits.participation * average_volume[symbol] * close[symbol]
             share, cap = _entry_share(limits, book, own, tradable)
             places -= 1 if own.held == 0.0 else 0
             if places < 0 and own.held == 0.0:
@@ -82,26 +99,14 @@ def apply_limits(
                     reasons[cell] = cap if budget >= 0 else Reason.FILL_BUDGET
 
 
-@kernel
-def _limits(parameters: DecisionParameters, account: AccountRow, scales: Scales) -> _Limits:
-    """Limits in money."""
-    nlv = account.nlv if 0.0 < account.nlv < math.inf else math.nan
-    cash = math.inf
-    if parameters.cash_account:
-        cash = account.settled_cash * (1.0 - CASH_KEPT)
-    return _Limits(
-        parameters.max_symbol_exposure * nlv, parameters.max_gross_exposure * nlv, cash, scales.throttle
-    )
-
-
-@kernel
+@inlined_kernel
 def _signed(quantity: float, like: float) -> float:
     """Quantity with the sign of ``like``; 0 stays without one."""
     return math.copysign(quantity, like) if quantity > 0.0 else 0.0
 
 
-@kernel
-def _sum_book(close: npt.NDArray[np.float64], positions: FloatMatrix, targets: FloatMatrix) -> _Totals:
+@inlined_kernel
+def _sum_book(close: FloatVector, positions: FloatMatrix, targets: FloatMatrix) -> _Totals:
     """Add up `_sum_symbol` over all symbols."""
     held = kept = wanted = 0.0
     for symbol in range(positions.shape[1]):
@@ -112,7 +117,7 @@ def _sum_book(close: npt.NDArray[np.float64], positions: FloatMatrix, targets: F
     return _Totals(held, kept, wanted)
 
 
-@kernel
+@inlined_kernel
 def _sum_symbol(close: float, positions: FloatMatrix, targets: FloatMatrix, symbol: int) -> _Totals:
     """Add up one symbol over all strategies, each by its absolute size."""
     held = kept = wanted = 0.0
@@ -129,7 +134,7 @@ def _sum_symbol(close: float, positions: FloatMatrix, targets: FloatMatrix, symb
     return _Totals(held, kept, wanted)
 
 
-@kernel
+@inlined_kernel
 def _symbols_held(positions: FloatMatrix) -> int:
     """Count the symbols in which any strategy has a position."""
     count = 0
@@ -141,8 +146,8 @@ def _symbols_held(positions: FloatMatrix) -> int:
     return count
 
 
-@kernel
-def _keep(limits: _Limits, book: _Totals, own: _Totals, position: float) -> tuple[float, Reason]:
+@inlined_kernel
+def _keep(limits: Limits, book: _Totals, own: _Totals, position: float) -> tuple[float, Reason]:
     """Position to hold on: as it is, or cut when its symbol or the book stands above a cap."""
     if limits.throttle == 0.0:
         return 0.0, Reason.DRAWDOWN_THROTTLE
@@ -158,8 +163,8 @@ def _keep(limits: _Limits, book: _Totals, own: _Totals, position: float) -> tupl
     return _signed(whole_shares(abs(position) * min(symbol_share, gross_share) * CUT_TO), position), reason
 
 
-@kernel
-def _entry_share(limits: _Limits, book: _Totals, own: _Totals, tradable: float) -> tuple[float, Reason]:
+@inlined_kernel
+def _entry_share(limits: Limits, book: _Totals, own: _Totals, tradable: float) -> tuple[float, Reason]:
     """Fraction of a symbol's wanted entries that every cap allows, and the cap that allows least."""
     share, reason = (
         share_of(limits.symbol * limits.throttle * CUT_TO - own.held, own.wanted),

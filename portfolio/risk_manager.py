@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from core.kernel import kernel
+from core.kernel import inlined_kernel, kernel
 
 SESSIONS_PER_YEAR = 252.0
 """Trading days by which a daily volatility is annualised (its square root)."""
 
 
-@kernel
+@inlined_kernel
 def drawdown_of(nlv: float, peak_nlv: float) -> float:
     """Loss from the peak as a fraction, in [0, 1]; NaN when either value is unknown or the peak isn't positive."""
     if not (math.isfinite(nlv) and math.isfinite(peak_nlv)) or peak_nlv <= 0.0:
@@ -24,7 +24,7 @@ def drawdown_of(nlv: float, peak_nlv: float) -> float:
     return min(max((peak_nlv - nlv) / peak_nlv, 0.0), 1.0)
 
 
-@kernel
+@inlined_kernel
 def throttle_scale(
     levels: npt.NDArray[np.float64], scales: npt.NDArray[np.float64], drawdown: float
 ) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from core.kernel import kernel
+from core.kernel import inlined_kernel
 
 
-@kernel
+@inlined_kernel
 def risk_quantity(equity: float, risk_fraction: float, stop_distance: float) -> float:
     """Quantity at which a stop ``stop_distance`` away loses ``risk_fraction`` of ``equity``.
 
@@ -31,7 +31,7 @@ def risk_quantity(equity: float, risk_fraction: float, stop_distance: float) -> 
     return equity * risk_fraction / stop_distance
 
 
-@kernel
+@inlined_kernel
 def whole_shares(quantity: float) -> float:
     """Largest whole number not above ``quantity``; 0 for what is negative or not finite."""
     if math.isfinite(quantity) and quantity > 0.0:
@@ -39,7 +39,7 @@ def whole_shares(quantity: float) -> float:
     return 0.0
 
 
-@kernel
+@inlined_kernel
 def share_of(room: float, wanted: float) -> float:
     """Fraction of ``wanted`` that fits into ``room``, in [0, 1].
 
@@ -50,7 +50,7 @@ def share_of(room: float, wanted: float) -> float:
     return max(room, 0.0) / wanted
 
 
-@kernel
+@inlined_kernel
 def sign(value: float) -> int:
     """-1, 0 or +1; 0 for NaN."""
     if value > 0.0:
