@@ -24,11 +24,11 @@ from performance.tear_sheet.figure import Figure, encode
 _ASSETS = Path(__file__).with_name("assets")
 
 
-class PlotlyMissing(RuntimeError):
-    """plotly isn't installed here: it is part of what ``make setup`` installs."""
+class LibraryMissing(RuntimeError):
+    """A library isn't installed here that ``make setup`` installs."""
 
-    def __init__(self) -> None:
-        super().__init__("the report needs plotly, which isn't installed here: run `make setup`")
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the report needs {name}, which isn't installed here: run `make setup`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ def render(page: Page) -> str:
 
     Raises
     ------
-    PlotlyMissing
+    LibraryMissing
         When plotly isn't installed.
     """
     script = _script()
@@ -156,7 +156,7 @@ def write_page(page: Page, path: Path) -> Path:
 
     Raises
     ------
-    PlotlyMissing, OSError
+    LibraryMissing, OSError
     """
     write_atomic(path, render(page).encode(), durable=False, mode=0o644)
     return path
@@ -289,4 +289,4 @@ def _library() -> str:
             # As the browser hashes it: line ends as \n; and nothing that ends the element early.
             text = path.read_text(encoding="utf-8").replace("\r\n", "\n").replace("\r", "\n")
             return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    raise PlotlyMissing
+    raise LibraryMissing("plotly")

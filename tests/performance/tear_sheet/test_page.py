@@ -19,7 +19,7 @@ from performance.tear_sheet.page import (
     Block,
     Choice,
     Page,
-    PlotlyMissing,
+    LibraryMissing,
     Section,
     Table,
     Text,
@@ -155,7 +155,7 @@ def test_names_are_escaped_once_in_a_trace():
 def test_without_plotly_the_error_says_what_to_do(monkeypatch):
     page_module._library.cache_clear()
     monkeypatch.setattr(page_module, "find_spec", lambda _name: None)
-    with pytest.raises(PlotlyMissing, match="make setup"):
+    with pytest.raises(LibraryMissing, match="make setup"):
         render(a_page("plain"))
 
 

@@ -1,0 +1,167 @@
+"""The tear sheet of one run: which panels, in which order; its HTML and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from performance.tear_sheet.page import Block, Page, Section, Table, Text, write_page
+from performance.tear_sheet.panels import activity, equity, falls, headline, months, prices, risk, search
+from performance.tear_sheet.report_data import ReportData
+
+HTML, PNG = "report.html", "report.png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Where a report is; ``png`` is None when no picture was asked for."""
+
+    html: Path
+    png: Path | None
+
+
+def write_tear_sheet(data: ReportData, folder: Path, *, picture: bool = True) -> Written:
+    """Write ``report.html`` and ``report.png`` into a folder that exists.
+
+    Raises
+    ------
+    LibraryMissing
+        When plotly or (for the picture) matplotlib isn't installed.
+    OSError
+        When a file can't be written.
+    """
+    html = write_page(tear_sheet(data), folder / HTML)
+    if not picture:
+        return Written(html=html, png=None)
+    # matplotlib takes longer to load than a backtest to run.
+    from performance.tear_sheet.picture import write_picture  # noqa: PLC0415
+
+    return Written(html=html, png=write_picture(data, folder / PNG))
+
+
+def tear_sheet(data: ReportData) -> Page:
+    """Compose the page of a run."""
+    values = headline.measures_of(data)
+    sections = (
+        _overview(data, values),
+        _calendar(data),
+        _risk(data),
+        _activity(data),
+        _bars(data),
+        _search(data),
+        _measures(data, values),
+        _run(data),
+    )
+    return Page(
+        title=data.title,
+        subtitle=data.subtitle,
+        sections=[one for one in sections if one.blocks],
+        footer="Everything on this page is in this file; it loads nothing. Figures are of session ends unless they say otherwise.",
+    )
+
+
+def _overview(data: ReportData, values: Mapping[str, float]) -> Section:
+    blocks: list[Block] = [headline.headline(data, values)]
+    if data.notes:
+        blocks.append(Text(title="Notes of the run", paragraphs=list(data.notes)))
+    if data.overfitting is not None:
+        blocks += _present([search.overfitting_tiles(data.returns, data.conventions, data.overfitting)])
+    blocks.append(
+        equity.equity_figure(
+            data.dates,
+            data.nlv,
+            benchmark=data.benchmark,
+            curve=data.curve,
+            out_of_sample=data.out_of_sample,
+        )
+    )
+    if not data.is_solvent:
+        blocks.append(Text(paragraphs=["The account was lost: returns and ratios are not defined for it."]))
+        return Section(title="Overview", blocks=blocks)
+    theirs, name = None, "benchmark"
+    if data.benchmark is not None and (data.benchmark.values > 0.0).all():
+        theirs, name = data.benchmark.with_opening, data.benchmark.name
+    blocks.append(falls.drawdown_figure(data.dates, data.equity, benchmark=theirs, benchmark_name=name))
+    blocks.append(falls.drawdown_table(data.dates, data.equity))
+    return Section(title="Overview", blocks=blocks)
+
+
+def _calendar(data: ReportData) -> Section:
+    if not data.is_solvent:
+        return Section(title="Calendar", blocks=[])
+    name = "benchmark" if data.benchmark is None else data.benchmark.name
+    blocks: list[Block] = _present([months.month_figure(data.dates, data.returns)])
+    if blocks:
+        blocks.append(
+            months.year_figure(
+                data.dates, data.returns, benchmark=data.benchmark_returns, benchmark_name=name
+            )
+        )
+    return Section(title="Calendar", blocks=blocks)
+
+
+def _risk(data: ReportData) -> Section:
+    if not data.is_solvent:
+        return Section(title="Risk", blocks=[])
+    blocks: list[Block] = [
+        *risk.rolling_figures(data.dates, data.returns, data.conventions, benchmark=data.benchmark_returns)
+    ]
+    blocks += _present([risk.distribution_figure(data.returns, data.conventions.confidence)])
+    if data.overfitting is None:
+        blocks += _present([search.overfitting_tiles(data.returns, data.conventions, None)])
+    return Section(title="Risk", blocks=blocks)
+
+
+def _activity(data: ReportData) -> Section:
+    blocks: list[Block | None] = []
+    if data.gross is not None:
+        blocks.append(activity.exposure_figure(data.dates, data.nlv, data.gross))
+    if data.fills is not None:
+        if not len(data.fills.times):
+            blocks.append(Text(paragraphs=["Nothing was traded."], wide=False))
+        found = activity.profits(data.fills, data.bars)
+        blocks += [
+            activity.turnover_figure(data.dates, data.nlv, data.fills),
+            activity.cost_figure(data.dates, data.fills),
+            activity.profit_figure(found),
+        ]
+    if data.denials is not None:
+        blocks.append(activity.denial_figure(data.denials))
+    return Section(title="Activity", blocks=_present(blocks))
+
+
+def _bars(data: ReportData) -> Section:
+    return Section(title="Bars and fills", blocks=_present([prices.price_choice(data.bars, data.fills)]))
+
+
+def _search(data: ReportData) -> Section:
+    blocks: list[Block] = [search.parameter_figure(one) for one in data.parameter_maps]
+    if data.fan is not None:
+        blocks.insert(0, equity.fan_figure(data.fan, dates=data.dates, nlv=data.nlv))
+    return Section(title="Simulation and search", blocks=blocks)
+
+
+def _measures(data: ReportData, values: Mapping[str, float]) -> Section:
+    conventions = data.conventions
+    return Section(
+        title="All measures",
+        note=(
+            f"{conventions.periods_per_year:g} sessions a year, risk-free rate {conventions.risk_free_annual:.2%} a year, "
+            f"confidence {conventions.confidence:.0%}. docs/measures.md says what each one is and where it comes from."
+        ),
+        blocks=headline.measure_tables(values),
+    )
+
+
+def _run(data: ReportData) -> Section:
+    blocks: list[Block] = []
+    if data.run:
+        blocks.append(Table(title="What ran", columns=("", ""), rows=list(data.run.items())))
+    if data.command:
+        blocks.append(Text(title="To run it again", paragraphs=[], code=data.command))
+    return Section(title="Run", blocks=blocks)
+
+
+def _present(blocks: Sequence[Block | None]) -> list[Block]:
+    return [one for one in blocks if one is not None]
