@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ Times = NDArray[np.int64]
 _DAY = timedelta(days=1)
 
 
+@lru_cache(maxsize=16)
 def sessions_over(calendar: ExchangeCalendar, first_ns: int, last_ns: int) -> tuple[Session, ...]:
     """Sessions from the one in which a bar ends at ``first_ns`` to that of ``last_ns``."""
     # A session may lie on the UTC day before or after that of its bars.
@@ -29,13 +31,19 @@ def expected_ends(table: BarTable, calendar: ExchangeCalendar) -> Times:
     the table's bars; the last one ends with the session.
     """
     first_ns, last_ns = int(table.end_ns[0]), int(table.end_ns[-1])
-    sessions = sessions_over(calendar, first_ns, last_ns)
     if table.is_daily:
-        return np.array([one.close_ns for one in sessions], dtype=np.int64)
+        return _closes(calendar, first_ns, last_ns)
+    sessions = sessions_over(calendar, first_ns, last_ns)
     size_ns = table.size_s * NS_PER_S
     grids = [_ends(sessions, size_ns, by_clock=by_clock) for by_clock in (True, False)]
     best = max(grids, key=lambda grid: int(np.isin(table.end_ns, grid).sum()))
     return best[(best >= first_ns) & (best <= last_ns)]
+
+
+@lru_cache(maxsize=16)
+def _closes(calendar: ExchangeCalendar, first_ns: int, last_ns: int) -> Times:
+    closes = [one.close_ns for one in sessions_over(calendar, first_ns, last_ns)]
+    return np.array(closes, dtype=np.int64)
 
 
 def session_starts(table: BarTable, calendar: ExchangeCalendar) -> NDArray[np.bool_]:

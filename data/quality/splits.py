@@ -47,27 +47,29 @@ def unadjusted_splits(table: BarTable, calendar: ExchangeCalendar) -> list[Split
 
     A jump counts when (1) it is one of `RATIOS`, give or take what the price usually moves overnight (five local
     standard deviations, at least 2.5% and at most 10%), (2) it is at least eight local standard deviations, (3) the rest
-    of the bar is ordinary, (4) the level stays for the next bars, and (5) the dollars traded, where volumes are known,
-    stay within a factor of five.
+    of the bar is ordinary, (4) the level stays for the next bars, and (5) the dollars traded stay within a factor of
+    five. Where volumes are not known, (1) allows 2.5% only.
     """
-    if len(table) < 2 * _NEAR:
+    jumps = np.zeros(len(table))
+    jumps[1:] = np.log(table.close[:-1] / table.open[1:])
+    if len(table) < 2 * _NEAR or np.abs(jumps).max() < SMALLEST:
         return []
     starts = session_starts(table, calendar)
     scale = _scale_between_sessions(table, starts)
-    jumps = np.zeros(len(table))
-    jumps[1:] = np.log(table.close[:-1] / table.open[1:])
     large = np.abs(jumps) > np.maximum(JUMP_SCALES * scale, SMALLEST)
     dollars = np.add.reduceat(table.close * table.volume, np.flatnonzero(starts))
     session = np.cumsum(starts) - 1
     found = []
     for row in np.flatnonzero(large & starts).tolist():
         name, ratio = min(RATIOS.items(), key=lambda one: abs(jumps[row] - math.log(one[1])))
-        off = min(max(LEAST_OFF, SCALES_OFF * float(scale[row])), MOST_OFF)
+        traded = _dollars_stay(dollars, int(session[row]))
+        widest = LEAST_OFF if traded is None else MOST_OFF
+        off = min(max(LEAST_OFF, SCALES_OFF * float(scale[row])), widest)
         is_split = (
-            abs(jumps[row] - math.log(ratio)) <= off
+            traded is not False
+            and abs(jumps[row] - math.log(ratio)) <= off
             and abs(math.log(table.close[row] / table.open[row])) <= 2 * off
             and _level_stays(table, row, ratio, 2 * off)
-            and _dollars_stay(dollars, int(session[row]))
         )
         if is_split:
             found.append(Split(row=row, name=name, ratio=ratio))
@@ -88,9 +90,10 @@ def _level_stays(table: BarTable, row: int, ratio: float, off: float) -> bool:
     return bool(abs(math.log(before / after) - math.log(ratio)) <= max(off, 0.08))
 
 
-def _dollars_stay(dollars: FloatArray, session: int) -> bool:
+def _dollars_stay(dollars: FloatArray, session: int) -> bool | None:
+    """Whether a session trades about as many dollars as those before it; None when volumes are not known."""
     before = dollars[max(session - _DAYS, 0) : session]
     usual = float(np.median(before[before > 0])) if (before > 0).any() else 0.0
     if usual <= 0 or dollars[session] <= 0:
-        return True  # volumes are not known
+        return None
     return usual / DOLLAR_FACTOR <= float(dollars[session]) <= usual * DOLLAR_FACTOR

@@ -29,7 +29,7 @@ REUSE_SCALES: Final = 4.0
 REUSE_LEAST: Final = math.log(1.5)
 LONG_GAP_SESSIONS: Final = 250
 FLAT_BARS: Final = 5
-"""So many bars in a row without volume at the same four prices are stale."""
+"""So many bars in a row at one and the same price, or without volume at the same four, are stale."""
 
 Outcome = tuple[BarTable | None, list[Finding]]
 
@@ -93,9 +93,10 @@ def _ticker_reuse(suspect: Suspect) -> Outcome:
     place = np.searchsorted(expected, table.end_ns)
     gaps = np.diff(place) - 1
     per_session = 1 if table.is_daily else max(round(len(expected) / _sessions(table)), 1)
-    scale = local_scale(table.close)
+    wide = np.flatnonzero(gaps >= REUSE_SESSIONS * per_session).tolist()
+    scale = local_scale(table.close) if wide else table.close
     found, cut = [], 0
-    for row in np.flatnonzero(gaps >= REUSE_SESSIONS * per_session).tolist():
+    for row in wide:
         missing = int(gaps[row])
         jump = math.log(table.open[row + 1] / table.close[row])
         usual = REUSE_SCALES * float(scale[row]) * math.sqrt(missing)
@@ -144,11 +145,13 @@ def _bad_ticks(suspect: Suspect) -> Outcome:
     table = suspect.table
     if len(table) < 3:
         return table, []
-    limit = np.maximum(SPIKE_SCALES * local_scale(table.close)[1:-1], SPIKE_LEAST)
     upper = np.maximum(table.close[:-2], table.close[2:])
     lower = np.minimum(table.close[:-2], table.close[2:])
     up = np.log(table.high[1:-1] / upper)
     down = np.log(lower / table.low[1:-1])
+    if max(up.max(), down.max()) <= SPIKE_LEAST:
+        return table, []
+    limit = np.maximum(SPIKE_SCALES * local_scale(table.close)[1:-1], SPIKE_LEAST)
     # Beside a spike its neighbours look odd too: the row that sticks out most is the culprit.
     size = np.concatenate([[0.0], np.where(np.maximum(up, down) > limit, np.maximum(up, down), 0.0), [0.0]])
     culprit = (size > 0) & (size >= np.maximum(np.append(size[1:], 0.0), np.append(0.0, size[:-1])))
@@ -234,8 +237,10 @@ def _stale(suspect: Suspect) -> Outcome:
     for name in _PRICES:
         column = getattr(table, name)
         same &= column[1:] == column[:-1]
-    copied = np.append(False, same & (table.volume[1:] == table.volume[:-1]) & (table.volume[1:] > 0))
-    flat = np.append(False, same & (table.volume[1:] <= 0))
+    # A bar with a range is never the same twice by chance; one price, or none traded, may well be.
+    tells = (table.high[1:] > table.low[1:]) & (table.volume[1:] > 0)
+    copied = np.append(False, same & tells & (table.volume[1:] == table.volume[:-1]))
+    flat = np.append(False, same & ~tells)
     for begin, end in runs(flat):
         flat[begin:end] = end - begin >= FLAT_BARS - 1
     repeats = copied | flat
