@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from backtester.carry import FlowColumn
 from backtester.money import micros
 from core.kernel import kernel
 from core.reasons import Reason
@@ -87,10 +88,11 @@ class Money(NamedTuple):
 
 
 class Records(NamedTuple):
-    """Fills and denials, one a row; ``counts`` says how many of each are used."""
+    """Fills, denials and cash flows (`backtester.carry`), one a row; ``counts`` says how many of each are used."""
 
     fills: IntMatrix
     denials: IntMatrix
+    flows: IntMatrix
     counts: IntVector
 
 
@@ -105,19 +107,22 @@ def new_records(rows: int) -> Records:
     return Records(
         np.zeros((rows, len(FillColumn)), dtype=np.int64),
         np.zeros((rows, len(DenialColumn)), dtype=np.int64),
-        np.zeros(2, dtype=np.int64),
+        np.zeros((rows, len(FlowColumn)), dtype=np.int64),
+        np.zeros(3, dtype=np.int64),
     )
 
 
 @kernel
 def with_room(records: Records, rows: int) -> Records:
-    """Make room for ``rows`` more fills and denials: records twice as large when there is too little."""
-    fills, denials, counts = records
+    """Make room for ``rows`` more of each: records twice as large when there is too little."""
+    fills, denials, flows, counts = records
     if fills.shape[0] - counts[0] < rows:
         fills = _enlarged(fills, counts[0], rows)
     if denials.shape[0] - counts[1] < rows:
         denials = _enlarged(denials, counts[1], rows)
-    return Records(fills, denials, counts)
+    if flows.shape[0] - counts[2] < rows:
+        flows = _enlarged(flows, counts[2], rows)
+    return Records(fills, denials, flows, counts)
 
 
 @kernel

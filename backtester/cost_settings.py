@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backtester.carry import Carry
 from backtester.costs import FIXED, NO_COMMISSION, TIERED, Costs
 from core.config_schema import BacktestSettings
 
@@ -16,4 +17,13 @@ def costs_of(settings: BacktestSettings) -> Costs:
         slippage=round(settings.slippage_bps * 100),
         impact=round(settings.impact_bps * 100),
         participation=max(round(settings.fill_participation * 1_000_000), 1),
+    )
+
+
+def carry_of(settings: BacktestSettings) -> Carry:
+    """Rates of interest and borrow fees. They are taken to the nearest millionth."""
+    return Carry(
+        cash=round(settings.cash_interest_annual * 1_000_000),
+        margin=round(settings.margin_interest_annual * 1_000_000),
+        borrow=round(settings.borrow_fee_annual * 1_000_000),
     )

@@ -2,6 +2,7 @@
 
 At each bar, in this order (live: `portfolio.live_manager.trader`):
 
+0. A session that begins books interest, borrow fees and corporate actions (`backtester.overnight`).
 1. Orders that were decided on earlier closes fill (`backtester.fills`); what a session leaves of DAY orders ends.
 2. A session that begins books the last one's closing value for the volatility target, and releases settled cash.
 3. The account is valued at the closes, the peak included.
@@ -30,10 +31,13 @@ from backtester.book import (
     new_records,
     with_room,
 )
+from backtester.carry import Carry
+from backtester.corporate_actions import Events
 from backtester.costs import Costs
 from backtester.fills import Account, Place, can_fill, trade_symbol
 from backtester.money import LARGEST_NLV, dollars
 from backtester.orders import Decided, OrderRules, expire_orders, is_news, place_orders
+from backtester.overnight import act, carry_over, flows_of
 from backtester.scan import MarketScan
 from core.kernel import kernel
 from portfolio.decision import decide_into
@@ -54,22 +58,25 @@ _FIRST_RECORDS = 1024
 class Clock(NamedTuple):
     """What a bar's time means, shape (bars,): session number, whether it is the session's last bar, month number.
 
-    ``settles`` of shape (sessions,) is the session in which a sale of each session settles.
+    ``settles`` of shape (sessions,) is the session in which a sale of each session settles, ``days`` of the same shape the
+    calendar days since the session before.
     """
 
     session: IntVector
     is_last: npt.NDArray[np.bool_]
     month: IntVector
     settles: IntVector
+    days: IntVector
 
 
 class Tape(NamedTuple):
-    """Everything that doesn't depend on the account: bars (bars, symbols, 5), the scans over them, and the clock."""
+    """Everything that doesn't depend on the account: bars (bars, symbols, 5), scans over them, clock, corporate actions."""
 
     bars: FloatArray
     signals: FloatArray
     market: MarketScan
     clock: Clock
+    events: Events
 
 
 class Rules(NamedTuple):
@@ -78,6 +85,7 @@ class Rules(NamedTuple):
     decision: DecisionParameters
     orders: OrderRules
     costs: Costs
+    carry: Carry
     at_close: bool
     day_orders: bool
     first: int
@@ -151,7 +159,7 @@ def simulate(tape: Tape, rules: Rules, cash: int, volatility_window_sessions: in
 
 
 @kernel
-def _run(
+def _run(  # noqa: C901 (one branch for each thing that a bar may bring)
     tape: Tape, rules: Rules, money: Money, state: DecisionState, book: Book, records: Records, desk: Desk
 ) -> tuple[Records, int]:
     """Go from bar to bar; return the records and the number of bars that were done."""
@@ -159,9 +167,13 @@ def _run(
     bars, closes, session, is_last = tape.bars, tape.market.close, tape.clock.session, tape.clock.is_last
     curve, targets, reasons = desk.curve, desk.targets, desk.reasons
     day = _Day(money.cash, money.cash, 0)
+    next_event = int(np.searchsorted(tape.events.bar, rules.first, side="right"))
     for bar in range(rules.first, bars.shape[0]):
         if tape.clock.month[bar] != money.month:
             money = Money(money.cash, money.settled, tape.clock.month[bar], 0, 0)
+        if bar > rules.first and session[bar] != session[bar - 1]:
+            records = with_room(records, flows_of(bar, tape.events, next_event, kind.shape[0]))
+            money, next_event = _overnight(tape, rules, book, money, records, bar, next_event)
         for symbol in range(kind.shape[1]):
             if can_fill(kind, stop, position, bars, bar, symbol):
                 records = with_room(records, 3 * kind.size)
@@ -186,6 +198,19 @@ def _run(
             decided = Decided(bar, not is_last[bar], targets, reasons, inputs.rows, bars)
             place_orders(rules.orders, book, records, decided)
     return records, bars.shape[0]
+
+
+@kernel
+def _overnight(
+    tape: Tape, rules: Rules, book: Book, money: Money, records: Records, bar: int, next_event: int
+) -> tuple[Money, int]:
+    """Book what happens between the session before ``bar`` and its own."""
+    closes, clock = tape.market.close, tape.clock
+    days = 0
+    for session in range(clock.session[bar - 1] + 1, clock.session[bar] + 1):
+        days += clock.days[session]
+    money = carry_over(rules.carry, book, money, records, closes, bar, days)
+    return act(tape.events, next_event, book, money, records, closes, bar)
 
 
 @kernel

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from backtester.corporate_actions import Events, adjusted_bars, events_of
 from backtester.engine import Clock
 from data.bar_table import BarTable, DataError
+from data.corporate_actions import CorporateAction
 from data.exchange_calendar import ExchangeCalendar, Session
 from portfolio.monthly_counter import month_of
 
@@ -38,6 +41,8 @@ class Market:
         What each bar's time means.
     sha256
         Hash of symbols, times and bars.
+    actions
+        Corporate actions of raw prices; none if the prices are adjusted.
     notes
         What the loader did to the data, and where symbols lack bars; for humans.
     """
@@ -50,6 +55,7 @@ class Market:
     clock: Clock
     sha256: str
     notes: tuple[str, ...]
+    actions: tuple[CorporateAction, ...] = ()
 
     @property
     def is_daily(self) -> bool:
@@ -65,10 +71,22 @@ class Market:
         )
         return int(np.searchsorted(self.clock.session, first))
 
+    def events(self) -> Events:
+        """Corporate actions on these bars."""
+        return events_of(self.actions, self.symbols, self.end_ns)
+
+    def signal_bars(self) -> npt.NDArray[np.float64]:
+        """Bars that strategies see, shape (bars, symbols, 5): without the steps of corporate actions."""
+        return adjusted_bars(self.events(), self.bars) if self.actions else self.bars
+
     def head(self, end: int) -> Market:
         """Return the market as it was known after its first ``end`` bars; nothing is copied, the hash stays that of all bars."""
         clock = Clock(
-            self.clock.session[:end], self.clock.is_last[:end], self.clock.month[:end], self.clock.settles
+            self.clock.session[:end],
+            self.clock.is_last[:end],
+            self.clock.month[:end],
+            self.clock.settles,
+            self.clock.days,
         )
         sessions = self.sessions[: int(clock.session[-1]) + 1]
         return replace(self, end_ns=self.end_ns[:end], bars=self.bars[:end], sessions=sessions, clock=clock)
@@ -76,7 +94,8 @@ class Market:
     def only(self, column: int) -> Market:
         """Return one symbol's bars on the same clock; the hash stays that of all bars."""
         bars = np.ascontiguousarray(self.bars[:, column : column + 1])
-        return replace(self, symbols=(self.symbols[column],), bars=bars)
+        actions = tuple(one for one in self.actions if one.symbol == self.symbols[column])
+        return replace(self, symbols=(self.symbols[column],), bars=bars, actions=actions)
 
 
 def align(
@@ -86,6 +105,7 @@ def align(
     settlement_days: int,
     first: int = 0,
     until: date | None = None,
+    actions: Sequence[CorporateAction] = (),
 ) -> Market:
     """Put the bars of several symbols on one clock.
 
@@ -101,6 +121,8 @@ def align(
         Rows left out at the beginning.
     until
         Last session's date; None for all.
+    actions
+        Corporate actions, when the bars are raw.
 
     Raises
     ------
@@ -134,8 +156,9 @@ def align(
         bars=bars,
         sessions=sessions,
         clock=clock,
-        sha256=_hash(symbols, end_ns, bars),
+        sha256=_hash(symbols, end_ns, bars, actions),
         notes=tuple(notes),
+        actions=tuple(actions),
     )
 
 
@@ -171,7 +194,8 @@ def make_clock(
     months = [month_of(session.close_ns) for session in sessions]
     numbers = np.array([year * 12 + month for year, month in months], dtype=np.int64)
     is_last = np.append(number[1:] != number[:-1], end_ns[-1] == closes[number[-1]])
-    return sessions, Clock(number, is_last, numbers[number], settles)
+    gaps = [0, *((after.date - before.date).days for before, after in pairwise(sessions))]
+    return sessions, Clock(number, is_last, numbers[number], settles, np.array(gaps, dtype=np.int64))
 
 
 def _holes(symbols: Sequence[str], bars: npt.NDArray[np.float64]) -> list[str]:
@@ -191,8 +215,15 @@ def _holes(symbols: Sequence[str], bars: npt.NDArray[np.float64]) -> list[str]:
     return notes
 
 
-def _hash(symbols: Sequence[str], end_ns: npt.NDArray[np.int64], bars: npt.NDArray[np.float64]) -> str:
+def _hash(
+    symbols: Sequence[str],
+    end_ns: npt.NDArray[np.int64],
+    bars: npt.NDArray[np.float64],
+    actions: Sequence[CorporateAction],
+) -> str:
     digest = hashlib.sha256(",".join(symbols).encode())
+    for action in sorted(actions):
+        digest.update(f"{action.symbol} {action.day} {action.kind} {action.value!r};".encode())
     digest.update(end_ns.tobytes())
     digest.update(np.ascontiguousarray(bars).tobytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.book import DenialColumn, FillColumn, Kind
+from backtester.carry import FlowColumn, FlowKind
 from backtester.engine import Outcome
 from backtester.market import Market
 from backtester.money import MICRO
@@ -50,6 +51,20 @@ class BacktestDenial:
     quantity: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestFlow:
+    """Cash that no fill explains: interest, a borrow fee, a dividend, the rest of a share.
+
+    ``amount`` is positive when it is received; strategy and symbol are empty for the account's own.
+    """
+
+    bar_end_ns: int
+    strategy: str
+    symbol: str
+    kind: str
+    amount: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BacktestResult:
     """The account's history from the first traded bar on.
@@ -70,8 +85,8 @@ class BacktestResult:
         Shape (bars,): index into ``sessions``.
     end_ns, nlv_micros, cash_micros, gross_micros
         Shape (bars,): end of each bar, and the account at its close in whole micro-dollars.
-    fill_table, denial_table
-        Records as kernels wrote them; `fills` and `denials` read them. Bars count from the market's first one.
+    fill_table, denial_table, flow_table
+        Records as kernels wrote them; `fills`, `denials` and `flows` read them. Bars count from the market's first one.
     """
 
     strategies: tuple[str, ...]
@@ -89,6 +104,7 @@ class BacktestResult:
     market_end_ns: npt.NDArray[np.int64]
     fill_table: npt.NDArray[np.int64]
     denial_table: npt.NDArray[np.int64]
+    flow_table: npt.NDArray[np.int64]
 
     @classmethod
     def of(
@@ -101,7 +117,7 @@ class BacktestResult:
         cash: Decimal,
     ) -> BacktestResult:
         """Cut the warm-up and unused rows off what the engine left."""
-        fills, denials, counts = outcome.records
+        fills, denials, flows, counts = outcome.records
         sessions = market.clock.session[first_bar:]
         begin = int(sessions[0])
         return cls(
@@ -120,6 +136,7 @@ class BacktestResult:
             market_end_ns=market.end_ns,
             fill_table=fills[: counts[0]].copy(),
             denial_table=denials[: counts[1]].copy(),
+            flow_table=flows[: counts[2]].copy(),
         )
 
     def fills(self) -> list[BacktestFill]:
@@ -153,10 +170,33 @@ class BacktestResult:
             for row in self.denial_table.tolist()
         ]
 
+    def flows(self) -> list[BacktestFlow]:
+        """Cash that no fill explains, in order."""
+        return [
+            BacktestFlow(
+                bar_end_ns=int(self.market_end_ns[row[FlowColumn.BAR]]),
+                strategy=self.strategies[row[FlowColumn.STRATEGY]] if row[FlowColumn.STRATEGY] >= 0 else "",
+                symbol=self.symbols[row[FlowColumn.SYMBOL]] if row[FlowColumn.SYMBOL] >= 0 else "",
+                kind=FlowKind(row[FlowColumn.KIND]).name.lower(),
+                amount=_dollars(row[FlowColumn.AMOUNT]),
+            )
+            for row in self.flow_table.tolist()
+        ]
+
+    def flows_by_kind(self) -> dict[str, Decimal]:
+        """Sum of the flows of each kind."""
+        sums: dict[str, Decimal] = {}
+        for flow in self.flows():
+            sums[flow.kind] = sums.get(flow.kind, Decimal(0)) + flow.amount
+        return sums
+
     def ledger(self) -> Ledger:
-        """Book the fills by the live ledger: holdings, average cost, realised profit of each strategy."""
+        """Book fills and flows by the live ledger: holdings, average cost, realised profit of each strategy.
+
+        It knows no splits: after one, only its cash is right.
+        """
         ledger = Ledger()
-        ledger.adjust_cash(self.opening_cash)
+        ledger.adjust_cash(self.opening_cash + sum((flow.amount for flow in self.flows()), Decimal(0)))
         for number, fill in enumerate(self.fills()):
             execution = Execution(
                 exec_id=f"bt.{number:08d}.01",

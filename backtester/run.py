@@ -8,13 +8,14 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from backtester.cost_settings import costs_of
+from backtester.corporate_actions import adjustment_factors
+from backtester.cost_settings import carry_of, costs_of
 from backtester.engine import Outcome, Rules, Tape, simulate
 from backtester.market import Market
 from backtester.money import MICRO
 from backtester.orders import OrderRules
 from backtester.result import BacktestResult
-from backtester.scan import scan_market, scan_signals
+from backtester.scan import MarketScan, scan_market, scan_signals
 from core.config_schema import Settings
 from core.errors import ConfigError
 from portfolio.decision_setup import decision_parameters
@@ -52,7 +53,7 @@ def run_backtest(
     """
     names = tuple(strategy.name for strategy in strategies)
     _check(settings, market, names, weights, first_bar)
-    signals = scan_signals(strategies, market.bars)
+    signals = scan_signals(strategies, market.signal_bars())
     return trade_signals(settings, market, names, signals, weights, first_bar=first_bar)
 
 
@@ -82,14 +83,8 @@ def trade_signals(
         As `run_backtest`.
     """
     _check(settings, market, names, weights, first_bar)
-    tape = Tape(
-        bars=market.bars,
-        signals=signals,
-        market=scan_market(market.bars, settings.sizing.atr_window),
-        clock=market.clock,
-    )
     outcome = simulate(
-        tape,
+        _tape(settings, market, signals),
         _rules(settings, market, weights, first_bar),
         int(settings.backtest.cash * MICRO),
         settings.sizing.volatility_window_sessions,
@@ -104,6 +99,21 @@ def trade_signals(
     )
 
 
+def _tape(settings: Settings, market: Market, signals: npt.NDArray[np.float64]) -> Tape:
+    events = market.events()
+    scan = scan_market(market.signal_bars(), settings.sizing.atr_window)
+    if len(events.bar):
+        # The decision sees the day's own prices; a symbol without a bar keeps its last close through a split.
+        prices, volumes = adjustment_factors(events, market.bars)
+        closes = market.bars[:, :, 3]
+        scan = MarketScan(
+            close=np.where(np.isnan(closes), scan.close / prices, closes),
+            atr=scan.atr / prices,
+            average_volume=scan.average_volume / volumes,
+        )
+    return Tape(bars=market.bars, signals=signals, market=scan, clock=market.clock, events=events)
+
+
 def _rules(settings: Settings, market: Market, weights: Sequence[float], first_bar: int) -> Rules:
     limits = settings.execution.pretrade
     return Rules(
@@ -115,6 +125,7 @@ def _rules(settings: Settings, market: Market, weights: Sequence[float], first_b
             overnight=market.is_daily,
         ),
         costs=costs_of(settings.backtest),
+        carry=carry_of(settings.backtest),
         at_close=settings.backtest.fill_at == "close",
         day_orders=settings.backtest.time_in_force == "DAY",
         first=int(first_bar),

@@ -148,6 +148,9 @@ class BacktestSettings(Section):
     fill_participation: Annotated[float, Field(gt=0, le=1)] = 0.1
     fill_at: Literal["open", "close"] = "open"
     time_in_force: Literal["DAY", "GTC"] = "DAY"
+    cash_interest_annual: Fraction = 0.0
+    margin_interest_annual: Fraction = 0.06
+    borrow_fee_annual: Fraction = 0.005
 
 
 class QualitySettings(Section):

@@ -52,6 +52,7 @@ class Reason(IntEnum):
     MARKET_CLOSED = 68
     # backtest
     ORDER_EXPIRED = 80
+    DELISTED = 81
 
     @property
     def code(self) -> str:

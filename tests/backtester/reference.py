@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 import numpy as np
 
@@ -96,6 +96,7 @@ class Reference:
         self.session_date: date | None = None
         self.last_nlv: Decimal | None = None
         self.executions = 0
+        self.flows = Decimal(0)
 
     # --- the loop ---
 
@@ -131,6 +132,8 @@ class Reference:
     def _bar(self, bar: int, rows: dict[str, Bar]) -> None:
         now = int(self.end_ns[bar])
         session = self._session(now)
+        if self.session_date is not None and session.date != self.session_date:
+            self._carry((session.date - self.session_date).days)
         is_last = bar + 1 == len(self.end_ns) and now == session.close_ns
         if bar + 1 < len(self.end_ns):
             is_last = self._session(int(self.end_ns[bar + 1])).date != session.date
@@ -166,6 +169,27 @@ class Reference:
 
     def close_of(self, symbol: str, rows: dict[str, Bar]) -> float:
         return rows[symbol].close if symbol in rows else self.cycle.close_of(symbol)
+
+    def _carry(self, days: int) -> None:
+        """Interest and borrow fees from one session to the next, on the last closes."""
+        assumed = self.settings.backtest
+        short = sum(
+            (-quantity * exact(self.cycle.close_of(symbol)))
+            for symbol, quantity in self.ledger.net_positions().items()
+            if quantity < 0
+        )
+        total = Decimal(0)
+        for balance, rate, sign in (
+            (max(self.ledger.cash, Decimal(0)), assumed.cash_interest_annual, 1),
+            (max(-self.ledger.cash, Decimal(0)), assumed.margin_interest_annual, -1),
+            (Decimal(short), assumed.borrow_fee_annual, -1),
+        ):
+            cents = balance.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+            a_day = (cents * Decimal(repr(rate)) / 360).quantize(MICRO, ROUND_HALF_EVEN)
+            total += sign * days * a_day
+        self.flows += total
+        self.ledger.adjust_cash(total)
+        self.settled = self.settled.after_payment(total)
 
     # --- orders ---
 

@@ -54,6 +54,9 @@ def worlds(draw):
                 "fill_participation": draw(pick([0.001, 0.01, 0.1, 0.29, 1.0])),
                 "fill_at": draw(pick(["open", "close"])),
                 "time_in_force": draw(pick(["DAY", "GTC"])),
+                "cash_interest_annual": draw(pick([0.0, 0.031])),
+                "margin_interest_annual": draw(pick([0.0, 0.0683])),
+                "borrow_fee_annual": draw(pick([0.0, 0.25])),
             },
         }
     )
