@@ -113,9 +113,16 @@ def check(
 
 def _backtest(recording: Recording, basis: Basis, progress: Callable[[], None]) -> AccountHistory:
     _check_comparable(recording, basis)
-    settings = basis.settings.model_copy(
-        update={"backtest": basis.settings.backtest.model_copy(update={"cash": recording.opening_cash})}
+    # A broker books interest and borrow fees as cash that no fill explains; the gateway books none.
+    assumed = basis.settings.backtest.model_copy(
+        update={
+            "cash": recording.opening_cash,
+            "cash_interest_annual": 0.0,
+            "margin_interest_annual": 0.0,
+            "borrow_fee_annual": 0.0,
+        }
     )
+    settings = basis.settings.model_copy(update={"backtest": assumed})
     result = run_backtest(settings, basis.market, basis.strategies, basis.weights, first_bar=basis.first_bar)
     orders = Replay(basis, expires=True, progress=progress).run(events_of(result)).orders
     return AccountHistory(
