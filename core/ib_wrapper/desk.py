@@ -194,7 +194,14 @@ class RequestDesk:
         )
 
     def historical_bars(
-        self, symbol: str, *, bar_size_s: int, duration: str, end_ns: int | None, regular_hours: bool
+        self,
+        symbol: str,
+        *,
+        bar_size_s: int,
+        duration: str,
+        end_ns: int | None,
+        regular_hours: bool,
+        on_refused: Callable[[str], None] | None = None,
     ) -> Future[Bars | Unknown]:
         """Bars of the past, oldest first. The last one may still be forming when ``end_ns`` is None."""
 
@@ -203,7 +210,7 @@ class RequestDesk:
 
         request_id = self.by_id.new_id()
         question = self._question(f"bars of {symbol}", finish)
-        question.context = (symbol, bar_size_s)
+        question.context, question.on_refused = (symbol, bar_size_s), on_refused
         question.on_timeout = lambda: self._tell_quietly("cancelHistoricalData", request_id)
         end = format_end(end_ns)
         size = bar_size_text(bar_size_s)

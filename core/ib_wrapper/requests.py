@@ -49,6 +49,7 @@ class Question(Generic[T]):
     future: Future[T | Unknown] = field(default_factory=Future)
     parts: list[Any] = field(default_factory=list)
     on_timeout: Callable[[], None] | None = None
+    on_refused: Callable[[str], None] | None = None
     context: Any = None
 
 
@@ -98,12 +99,14 @@ class IdRequests:
         resolve(question.future, question.finish(question.parts))
         return True
 
-    def end(self, request_id: int, unknown: Unknown) -> bool:
-        """End a question without an answer."""
+    def end(self, request_id: int, unknown: Unknown, detail: str = "") -> bool:
+        """End a question without an answer; ``detail`` is the broker's reason for a refusal."""
         with self._lock:
             question = self._open.pop(request_id, None)
         if question is None:
             return False
+        if detail and question.on_refused is not None:
+            question.on_refused(detail)
         resolve(question.future, unknown)
         return True
 

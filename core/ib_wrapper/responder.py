@@ -197,7 +197,7 @@ class Responder:
         symbol = self._feeds.symbol_of(request_id)
         if symbol is None:
             if info.response not in {Response.NOTE, Response.WARN}:
-                self._desk.by_id.end(request_id, Unknown.REFUSED)
+                self._desk.by_id.end(request_id, Unknown.REFUSED, detail)
         elif info.response is Response.FEED_STALE:
             self._emit(FeedChanged(symbol=symbol, status=FeedStatus.STALE, detail=detail))
         elif info.response is Response.FEED_ENDED:

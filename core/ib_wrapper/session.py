@@ -283,6 +283,7 @@ class IBSession:
         duration: str,
         end_ns: int | None,
         regular_hours: bool = True,
+        on_refused: Callable[[str], None] | None = None,
     ) -> Future[Bars | Unknown]:
         """Bars of the past, oldest first, stamped with their end.
 
@@ -292,9 +293,16 @@ class IBSession:
             As IB writes it: ``"2 D"``, ``"1 W"``, ``"3600 S"``.
         end_ns
             End of the last bar; None for now, when the last bar may still be forming.
+        on_refused
+            Takes the broker's reason (code and text) before the answer becomes UNKNOWN; called on a session's thread.
         """
         return self._desk.historical_bars(
-            symbol, bar_size_s=bar_size_s, duration=duration, end_ns=end_ns, regular_hours=regular_hours
+            symbol,
+            bar_size_s=bar_size_s,
+            duration=duration,
+            end_ns=end_ns,
+            regular_hours=regular_hours,
+            on_refused=on_refused,
         )
 
     def contract_details(self, symbol: str) -> Future[ContractInfo | Unknown]:
