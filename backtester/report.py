@@ -43,6 +43,7 @@ def summary(result: BacktestResult, weights: Mapping[str, float]) -> Figures:
         "turnover": turnover,
         "fills": len(result.fill_table),
         "commission": str(result.commission),
+        "cash_flows": {kind: str(amount) for kind, amount in result.flows_by_kind().items()},
         "denials": result.denials_by_reason(),
         "data_sha256": result.data_sha256,
     }
@@ -76,6 +77,8 @@ def text_of(figures: Figures, notes: Sequence[str]) -> str:
     assert isinstance(strategies, dict)
     denials = figures["denials"]
     assert isinstance(denials, dict)
+    flows = figures["cash_flows"]
+    assert isinstance(flows, dict)
     rows = [
         ("strategies", ", ".join(f"{name} {weight:.0%}" for name, weight in strategies.items())),
         ("symbols", _list(figures["symbols"])),
@@ -88,6 +91,7 @@ def text_of(figures: Figures, notes: Sequence[str]) -> str:
         ("max drawdown", _percent(figures["max_drawdown"])),
         ("mean exposure", _percent(figures["mean_gross_exposure"])),
         ("fills", f"{figures['fills']:,}, commission and fees {_money(figures['commission'])}"),
+        ("cash flows", ", ".join(f"{kind} {_money(sum_)}" for kind, sum_ in flows.items()) or "none"),
         ("denials", ", ".join(f"{reason} {count:,}" for reason, count in denials.items()) or "none"),
     ]
     if not figures["fills"]:
@@ -117,7 +121,7 @@ def _number(value: object) -> str:
 
 
 def write_folder(loaded: LoadedSettings, result: BacktestResult, figures: Figures) -> Path:
-    """Write ``results/backtests/<id>/``: run.json, fills.csv, denials.csv, equity.csv; return the folder.
+    """Write ``results/backtests/<id>/``: run.json, fills, denials, flows and equity as CSV; return the folder.
 
     ``run.json`` holds the figures, the whole effective configuration and its hash, the data's hash, and the commit of
     the code: what is needed to repeat the run. The id is the time of writing (UTC) and part of the two hashes.
@@ -162,6 +166,11 @@ def write_folder(loaded: LoadedSettings, result: BacktestResult, figures: Figure
             (iso(one.bar_end_ns), one.strategy, one.symbol, one.reason.code, one.quantity)
             for one in result.denials()
         ),
+    )
+    _write_csv(
+        folder / "flows.csv",
+        "bar_end,strategy,symbol,kind,amount",
+        ((iso(one.bar_end_ns), one.strategy, one.symbol, one.kind, one.amount) for one in result.flows()),
     )
     columns = (result.end_ns, result.nlv_micros, result.cash_micros, result.gross_micros)
     _write_csv(
