@@ -136,7 +136,12 @@ def _rows(symbol: str, raw: RawBars, path: Path) -> Rows:
 
 
 def stamp_table(
-    rows: Rows, stamp_kind: str, calendar: ExchangeCalendar, policies: Policies
+    rows: Rows,
+    stamp_kind: str,
+    calendar: ExchangeCalendar,
+    policies: Policies,
+    *,
+    size_s: int | None = None,
 ) -> tuple[BarTable, list[Finding]]:
     """Stamp mended rows with their closing times.
 
@@ -146,6 +151,8 @@ def stamp_table(
         In order of time. Times of daily rows are midnights UTC of their dates.
     stamp_kind
         "start" or "end" of a bar; empty when it must be seen from the times.
+    size_s
+        Size of intraday bars where it is known; else it is seen from the times.
 
     Raises
     ------
@@ -159,7 +166,8 @@ def stamp_table(
         end_ns, keep, findings = _session_closes(rows, calendar, policies[Check.OUTSIDE_SESSIONS])
         size_s = DAILY
     else:
-        end_ns, keep, size_s = _intraday_ends(rows, stamp_kind, calendar, problems)
+        size_s = size_s or _bar_size(rows, problems)
+        end_ns, keep = _intraday_ends(rows, stamp_kind, size_s, calendar, problems)
         left_out = int((~keep).sum())
         if left_out:
             notes = (f"{rows.symbol}: {left_out} rows outside regular hours left out",)
@@ -209,10 +217,9 @@ def _session_closes(
 
 
 def _intraday_ends(
-    rows: Rows, stamp_kind: str, calendar: ExchangeCalendar, problems: Problems
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
-    """Return closing times, which rows lie in regular hours, and the bar size in seconds."""
-    size_s = _bar_size(rows, problems)
+    rows: Rows, stamp_kind: str, size_s: int, calendar: ExchangeCalendar, problems: Problems
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return closing times, and which rows lie in regular hours."""
     sessions = calendar.sessions(calendar.first_date, calendar.last_date)
     opens = np.array([session.open_ns for session in sessions], dtype=np.int64)
     closes = np.array([session.close_ns for session in sessions], dtype=np.int64)
@@ -234,7 +241,7 @@ def _intraday_ends(
         odd = keep & ((ends - opens[place.clip(0)]) % (_STEP_S * NS_PER_S) != 0)
         for row in np.flatnonzero(odd).tolist():
             problems.add(f"the bar doesn't end on a multiple of {_STEP_S} s", int(rows.lines[row]))
-    return ends, keep, size_s
+    return ends, keep
 
 
 def _bar_size(rows: Rows, problems: Problems) -> int:

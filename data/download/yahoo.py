@@ -1,0 +1,181 @@
+"""Bars, splits and dividends from Yahoo's chart service, which needs no key and comes without a promise.
+
+Prices are adjusted for splits, not for dividends; dividends are in today's shares too. Yahoo stores prices as 32-bit
+floats: the shortest decimal that gives the same float is taken, so that 125.07 doesn't become 125.06999969.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from data.bar_table import DAILY, NS_PER_S, DataError
+from data.corporate_actions import ActionKind, CorporateAction
+from data.download.fetched import Fetched, midnight_ns, rows_of
+from data.download.http import HttpSource
+from data.store.schema import PriceKind
+
+URL: Final = "https://query1.finance.yahoo.com"
+INTERVALS: Final = {60: "1m", 120: "2m", 300: "5m", 900: "15m", 1800: "30m", 3600: "60m", DAILY: "1d"}
+_DAYS_A_REQUEST: Final = {60: 7, DAILY: 20_000}  # 50 for the others: Yahoo gives 60 days of them
+
+
+class _Meta(BaseModel):
+    currency: str = ""
+    exchange_zone: str = Field(alias="exchangeTimezoneName")
+
+
+class _Quote(BaseModel):
+    open: list[float | None] = []
+    high: list[float | None] = []
+    low: list[float | None] = []
+    close: list[float | None] = []
+    volume: list[float | None] = []
+
+
+class _Indicators(BaseModel):
+    quote: list[_Quote] = Field(min_length=1)
+
+
+class _Dividend(BaseModel):
+    date: int
+    amount: float
+
+
+class _Split(BaseModel):
+    date: int
+    numerator: float
+    denominator: float = Field(gt=0)
+
+
+class _Events(BaseModel):
+    dividends: dict[str, _Dividend] = {}
+    splits: dict[str, _Split] = {}
+
+
+class _Result(BaseModel):
+    meta: _Meta
+    timestamp: list[int] = []
+    indicators: _Indicators
+    events: _Events = _Events()
+
+
+class _Chart(BaseModel):
+    result: list[_Result] = Field(min_length=1)
+
+
+class _Answer(BaseModel):
+    chart: _Chart
+
+
+def fetch_yahoo(source: HttpSource, symbol: str, size_s: int, first: date, last: date) -> Fetched:
+    """Bars of a symbol between two dates, both included.
+
+    Raises
+    ------
+    DataError
+        When the size isn't offered, the symbol isn't known, or the answer can't be used.
+    """
+    if size_s not in INTERVALS:
+        offered = ", ".join(INTERVALS.values())
+        raise DataError([f"yahoo: bars of {size_s} s aren't offered; possible: {offered}"])
+    step = timedelta(days=_DAYS_A_REQUEST.get(size_s, 50))
+    stamps: list[int] = []
+    columns: list[list[float]] = [[], [], [], [], []]
+    actions: set[CorporateAction] = set()
+    empty = 0
+    begin = first
+    while begin <= last:
+        end = min(begin + step, last + timedelta(days=1))
+        result = _ask(source, symbol, size_s, begin, end)
+        zone = _zone(result.meta.exchange_zone)
+        empty += _append(result, size_s, zone, stamps, columns)
+        actions |= set(_actions(symbol, result.events, zone))
+        begin = end
+    notes = (f"{symbol}: {empty} rows of Yahoo without prices left out",) if empty else ()
+    return Fetched(
+        symbol=symbol,
+        size_s=size_s,
+        rows=rows_of(symbol, size_s, stamps, columns, f"yahoo: {symbol}"),
+        prices=PriceKind.SPLITS,
+        actions=tuple(sorted(actions)),
+        notes=notes,
+    )
+
+
+def _ask(source: HttpSource, symbol: str, size_s: int, begin: date, end: date) -> _Result:
+    answer = source.get(
+        f"/v8/finance/chart/{symbol.replace(' ', '-').replace('.', '-')}",
+        {
+            "period1": str(midnight_ns(begin) // NS_PER_S),
+            "period2": str(midnight_ns(end) // NS_PER_S),
+            "interval": INTERVALS[size_s],
+            "events": "div,splits",
+            "includePrePost": "false",
+        },
+        _Answer,
+        symbol,
+    )
+    result = answer.chart.result[0]
+    quote = result.indicators.quote[0]
+    lengths = {len(column) for column in (quote.open, quote.high, quote.low, quote.close, quote.volume)}
+    if lengths != {len(result.timestamp)}:
+        raise DataError(
+            [f"yahoo: {symbol}: {len(result.timestamp)} times, but columns of {sorted(lengths)} values"]
+        )
+    return result
+
+
+def _append(
+    result: _Result, size_s: int, zone: ZoneInfo, stamps: list[int], columns: list[list[float]]
+) -> int:
+    """Add a result's rows; return how many had no prices (Yahoo writes null where nothing traded)."""
+    quote = result.indicators.quote[0]
+    empty = 0
+    lists = (quote.open, quote.high, quote.low, quote.close, quote.volume)
+    for start_s, *values in zip(result.timestamp, *lists, strict=True):
+        if any(value is None for value in values[:4]):
+            empty += 1
+            continue
+        if size_s == DAILY:
+            stamps.append(midnight_ns(datetime.fromtimestamp(start_s, zone).date()))
+        else:
+            stamps.append(start_s * NS_PER_S)
+        for column, value in zip(columns, values, strict=True):
+            column.append(_shortest(value))
+    return empty
+
+
+def _shortest(value: float | None) -> float:
+    return math.nan if value is None else float(str(np.float32(value))) if abs(value) < 1e6 else value
+
+
+def _actions(symbol: str, events: _Events, zone: ZoneInfo) -> list[CorporateAction]:
+    def day(seconds: int) -> date:
+        return datetime.fromtimestamp(seconds, zone).date()
+
+    found = [
+        CorporateAction(symbol=symbol, day=day(one.date), kind=ActionKind.DIVIDEND, value=one.amount)
+        for one in events.dividends.values()
+        if one.amount > 0
+    ]
+    found += [
+        CorporateAction(
+            symbol=symbol, day=day(one.date), kind=ActionKind.SPLIT, value=one.numerator / one.denominator
+        )
+        for one in events.splits.values()
+        if one.numerator > 0
+    ]
+    return found
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise DataError([f"yahoo: the exchange's time zone {name!r} isn't known"]) from error
