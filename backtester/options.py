@@ -15,6 +15,9 @@ from backtester.spec import spec_arguments
 
 MODES = {
     "single": "one backtest",
+    "grid_search": "every combination of parameters, or a random part of them",
+    "optimise": "parameters by TPE, random or genetic search, for one objective or several",
+    "compare": "strategies side by side, each with the whole equity",
 }
 """Every mode, with half a line for ``--help``; `backtester.modes` has a module of the same name."""
 
@@ -25,6 +28,10 @@ EPILOG = """examples:
   python run_backtest.py --data prices/ --set sizing.risk_per_trade=0.02 --set backtest.commission=fixed
   python run_backtest.py --set strategies.0.parameters.fast_window=50 --json
   python run_backtest.py --spec study.yaml                      options from a file: "mode: single", "symbols: [AAPL]", ...
+  python run_backtest.py --mode grid_search --strategy momentum --grid momentum.fast_window=5..44 --grid momentum.slow_window=50..290:10
+  python run_backtest.py --mode optimise --strategy donchian --objective sharpe --objective max_drawdown:min --trials 300
+  python run_backtest.py --mode compare --strategy momentum --strategy donchian --strategy rules/mine.py:mine
+  python run_backtest.py new-strategy mine                      write mine.py, a strategy to start from
   python run_backtest.py --list-strategies
 results are written to results/backtests/<id>/ (run.json and tables)
 exit codes: 0 clean, 2 configuration, data or usage; docs/backtesting.md says what is simulated and what isn't
@@ -46,7 +53,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     actions = [one for one in parser._actions if one.option_strings]  # noqa: SLF001 (argparse has no public way)
     # A list that was typed takes the place of the file's; single changes of the configuration add up.
     typed = {one.dest for one in actions if isinstance(one.default, list) and getattr(options, one.dest)} - {
-        "set"
+        "set",
+        "param",
     }
     known = {one.dest: one for one in actions}
     return parser.parse_args([*spec_arguments(options.spec, known, leave_out=typed), *arguments])
@@ -61,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_common(parser)
+    _add_search(parser)
     return parser
 
 
@@ -74,7 +83,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[=WEIGHT]",
-        help="may be repeated; default: as configured",
+        help="may be repeated; also FILE.py:NAME; default: as configured",
+    )
+    add(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a strategy's parameter, such as momentum.fast_window=50; may be repeated",
     )
     add("--symbols", action="append", default=[], metavar="A,B", help="default: every symbol of the data")
     add(
@@ -86,9 +102,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--end", type=date.fromisoformat, metavar="DATE", help="last session")
     add(
         "--data",
-        type=Path,
-        metavar="FOLDER",
-        help="CSV or Parquet, one file a symbol; default: the packaged prices",
+        metavar="SOURCE",
+        help="packaged (default), skfolio, a folder of CSV or Parquet files, or a history store NAME.duckdb[@SERIES]",
+    )
+    add(
+        "--quality",
+        action="append",
+        default=[],
+        metavar="CHECK=POLICY",
+        help="what is done about defects of the bars, such as holes=fail (data.quality); may be repeated",
     )
     add("--cash", metavar="DOLLARS", help="opening cash (backtest.cash)")
     add(
@@ -99,6 +121,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="override a key of the configuration; may be repeated",
     )
     add("--json", action="store_true", help="print the figures as JSON and nothing else")
+    add("--no-html", action="store_true", help="write no report.html (it takes some 0.2 s)")
+    add(
+        "--png",
+        action="store_true",
+        help="write report.png, the main figures as a picture (it takes about 1 s)",
+    )
     add("--list-strategies", action="store_true", help="list strategies and their parameters")
     add(
         "--config",
@@ -107,3 +135,78 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="default: config.yaml",
     )
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("search (grid_search, optimise, compare)")
+    add = group.add_argument
+    add(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="KEY=VALUES",
+        help="values to try: momentum.fast_window=5..44, =50..290:10 or =10,20,30; also a key of the configuration, "
+        "such as sizing.risk_per_trade=0.005,0.01; default: those worth searching (--list-strategies)",
+    )
+    add("--random", type=_count, metavar="N", help="grid_search: N combinations drawn from the grid")
+    add("--seed", type=int, default=1, metavar="N", help="of everything that is drawn (default: %(default)s)")
+    add(
+        "--metric",
+        default="sharpe",
+        metavar="NAME",
+        help="what ranks the combinations (default: %(default)s)",
+    )
+    add("--top", type=_count, default=10, metavar="N", help="how many are listed (default: %(default)s)")
+    add(
+        "--min-fills",
+        type=int,
+        default=1,
+        metavar="N",
+        help="combinations with fewer aren't ranked (default: %(default)s)",
+    )
+    add(
+        "--keep-returns",
+        action="store_true",
+        help="keep every combination's session returns, however many there are",
+    )
+    add("--chunk", type=_count, metavar="N", help="combinations that are scored and saved together")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Dask scheduler to work on, such as tcp://10.0.0.5:8786; default: this machine",
+    )
+    add(
+        "--objective",
+        action="append",
+        default=[],
+        metavar="NAME[:max|:min]",
+        help="optimise: may be repeated (default: sharpe)",
+    )
+    add(
+        "--sampler", choices=("tpe", "random", "nsga2"), default="tpe", help="optimise (default: %(default)s)"
+    )
+    add(
+        "--trials",
+        type=_count,
+        default=200,
+        metavar="N",
+        help="optimise: combinations to try (default: %(default)s)",
+    )
+    add(
+        "--against",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="compare: a YAML study to set beside",
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text.replace("_", "").replace(",", ""))
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+_count.__name__ = "whole number"

@@ -10,13 +10,14 @@ from datetime import date
 from pathlib import Path
 
 from backtester.market import Market, align
+from backtester.strategy_files import StrategySource
 from core.config_loader import OVERRIDE_PREFIX, LoadedSettings, load_settings
 from core.errors import ConfigError
 from data.bar_table import DataError
-from data.csv_bars import load_folder
-from data.packaged import load_packaged, packaged_calendar
-from strategy.base import Strategy
-from strategy.registry import create, validate
+from data.quality.findings import policies_of
+from data.sources import Source, open_source
+from strategy.base import Strategy, nearest
+from strategy.registry import validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,10 @@ class Request:
     symbols: tuple[str, ...] | None
     start: date | None
     end: date | None
-    data: Path | None
+    data: str | None
     cash: str | None
     changes: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: Namespace) -> Request:
@@ -43,7 +45,8 @@ class Request:
             end=options.end,
             data=options.data,
             cash=options.cash,
-            changes=tuple(options.set),
+            changes=(*options.set, *(f"data.quality.{one}" for one in _split_list(options.quality))),
+            parameters=_split_list(options.param),
         )
 
 
@@ -51,7 +54,8 @@ class Request:
 class Study:
     """What is traded: configuration, bars, and strategies with their shares of the equity.
 
-    ``first_bar`` is the first bar that is traded on; those before it are warm-up.
+    ``first_bar`` is the first bar that is traded on; those before it are warm-up. ``origins`` says of each strategy
+    where it comes from, ``source`` what the bars came from.
     """
 
     loaded: LoadedSettings
@@ -59,6 +63,8 @@ class Study:
     first_bar: int
     strategies: tuple[Strategy, ...]
     weights: tuple[float, ...]
+    origins: tuple[StrategySource, ...]
+    source: Source
 
 
 def open_study(request: Request) -> Study:
@@ -70,9 +76,17 @@ def open_study(request: Request) -> Study:
         With every problem found.
     """
     loaded = load_settings(request.config, environment_with(request, os.environ))
-    strategies, weights = choose_strategies(loaded, request.strategies)
-    market, first_bar = load_market(loaded, request)
-    return Study(loaded=loaded, market=market, first_bar=first_bar, strategies=strategies, weights=weights)
+    origins, strategies, weights = choose_strategies(loaded, request.strategies, request.parameters)
+    market, first_bar, source = load_market(loaded, request)
+    return Study(
+        loaded=loaded,
+        market=market,
+        first_bar=first_bar,
+        strategies=strategies,
+        weights=weights,
+        origins=origins,
+        source=source,
+    )
 
 
 def environment_with(request: Request, environ: Mapping[str, str]) -> dict[str, str]:
@@ -106,17 +120,19 @@ def in_words_of_the_command(problem: str) -> str:
 
 
 def choose_strategies(
-    loaded: LoadedSettings, names: Sequence[str]
-) -> tuple[tuple[Strategy, ...], tuple[float, ...]]:
-    """Strategies and their shares of the equity.
+    loaded: LoadedSettings, names: Sequence[str], parameters: Sequence[str] = ()
+) -> tuple[tuple[StrategySource, ...], tuple[Strategy, ...], tuple[float, ...]]:
+    """Where the strategies come from, the strategies, and their shares of the equity.
 
     Parameters
     ----------
     loaded
         The configuration. It gives the parameters of those it lists; others have their defaults.
     names
-        ``NAME`` or ``NAME=WEIGHT``. Without weights the equity is shared equally. None at all: those enabled in
-        the configuration, with its weights.
+        ``NAME`` or ``NAME=WEIGHT``; a name may be ``path/to/file.py:NAME``. Without weights the equity is shared
+        equally. None at all: those enabled in the configuration, with its weights.
+    parameters
+        ``NAME.PARAMETER=VALUE``, which override the configuration.
 
     Raises
     ------
@@ -125,29 +141,64 @@ def choose_strategies(
     """
     listed = {one.name: one for one in loaded.settings.strategies}
     loaded.reject(validate(loaded.settings.strategies))
+    shares = [name.partition("=") for name in names]
     if not names:
         enabled = [one for one in loaded.settings.strategies if one.enabled and one.weight > 0]
-        return tuple(create(one.name, one.parameters) for one in enabled), tuple(
-            one.weight for one in enabled
-        )
-    weights = []
-    strategies = []
-    for text in names:
-        name, equals, share = text.partition("=")
-        strategies.append(create(name, listed[name].parameters if name in listed else {}))
-        weights.append(_weight(text, share) if equals else 1.0 / len(names))
-    return tuple(strategies), tuple(weights)
+        shares = [(one.name, "=", str(one.weight)) for one in enabled]
+    origins = tuple(StrategySource.of(name) for name, _equals, _share in shares)
+    kinds = [origin.load() for origin in origins]
+    values = {kind.name: dict(listed[kind.name].parameters) if kind.name in listed else {} for kind in kinds}
+    set_parameters(values, parameters)
+    strategies = tuple(kind.create(values[kind.name]) for kind in kinds)
+    weights = tuple(_weight(name, share) if equals else 1.0 / len(shares) for name, equals, share in shares)
+    return origins, strategies, weights
 
 
-def _weight(text: str, share: str) -> float:
+def set_parameters(values: dict[str, dict[str, int | float]], texts: Iterable[str]) -> None:
+    """Set what ``--param NAME.PARAMETER=VALUE`` says in the values of each strategy.
+
+    Raises
+    ------
+    ConfigError
+        With each that is no such thing. Whether the parameter exists is found when the strategy is made.
+    """
+    problems = []
+    for text in texts:
+        key, _equals, value = text.partition("=")
+        name, _dot, parameter = key.strip().partition(".")
+        number = _number(value)
+        if not parameter or number is None:
+            problems.append(
+                f"--param {text}: write STRATEGY.PARAMETER=NUMBER, such as momentum.fast_window=50"
+            )
+        elif name not in values:
+            problems.append(f"--param {text}: {name} isn't traded here{nearest(name, values)}")
+        else:
+            values[name][parameter] = number
+    if problems:
+        raise ConfigError(problems)
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _weight(name: str, share: str) -> float:
     try:
         return float(share)
     except ValueError:
-        raise ConfigError([f"--strategy {text}: the weight must be a number above 0, at most 1"]) from None
+        raise ConfigError(
+            [f"--strategy {name}={share}: the weight must be a number above 0, at most 1"]
+        ) from None
 
 
-def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int]:
-    """Bars from the packaged data or a folder, and the first bar that is traded on.
+def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int, Source]:
+    """Bars, the first one that is traded on, and where they come from.
 
     With a start, up to ``bars.warmup_bars`` bars before it are loaded to warm the strategies up, as live.
 
@@ -158,11 +209,13 @@ def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int]:
     """
     if request.start is not None and request.end is not None and request.start > request.end:
         raise DataError([f"the start {request.start} lies behind the end {request.end}"])
-    if request.data is None:
-        tables, calendar = load_packaged(request.symbols), packaged_calendar()
-    else:
-        folder = load_folder(request.data, request.symbols, calendar_name=loaded.settings.universe.calendar)
-        tables, calendar = folder.tables, folder.calendar
+    source = open_source(
+        request.data,
+        request.symbols,
+        calendar_name=loaded.settings.universe.calendar,
+        policies=policies_of(loaded.settings.data.quality),
+    )
+    tables, calendar = source.tables, source.calendar
     days = loaded.settings.caps.settlement_days
     market = align(tables, calendar, settlement_days=days, until=request.end)
     first = market.first_bar_of(request.start)
@@ -171,7 +224,7 @@ def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int]:
     spare = max(first - loaded.settings.bars.warmup_bars, 0)
     if spare:
         market = align(tables, calendar, settlement_days=days, first=spare, until=request.end)
-    return market, first - spare
+    return market, first - spare, source
 
 
 def _split_list(texts: Iterable[str]) -> tuple[str, ...]:
