@@ -19,6 +19,7 @@ from core.config_schema import Settings
 from data.bar_table import DAILY
 from performance.measures import Conventions
 from performance.tear_sheet.report_data import Bars, Benchmark, Curve, Fills, ReportData
+from performance.tear_sheet.words import many
 from portfolio.risk_manager import SESSIONS_PER_YEAR
 
 SHORT_RUN_SESSIONS = 60
@@ -57,13 +58,27 @@ def report_data(
     is_short = len(dates) <= SHORT_RUN_SESSIONS and len(times) > len(dates)
     return ReportData(
         title=f"Backtest of {_and(result.strategies)}",
-        subtitle=f"{_and(result.symbols, 8)}, {dates[0]} to {dates[-1]}, {len(dates):,} sessions, {len(times):,} bars",
+        subtitle=f"{_and(result.symbols, 8)}, {dates[0]} to {dates[-1]}, {many(len(dates), 'session')}, {many(len(times), 'bar')}",
         dates=dates,
         opening=opening,
         nlv=result.nlv[rows],
         gross=result.gross_micros[rows] / MICRO,
-        benchmark=_benchmark(traded[:, :, _CLOSE], rows, opening),
-        curve=Curve(times=times, nlv=result.nlv) if is_short else None,
+        benchmark=Benchmark(
+            name="buy and hold",
+            opening=opening,
+            values=_held(traded[:, :, _CLOSE], rows, opening),
+            note=(
+                "the same symbols in equal parts, bought at the first bar's close and held, without costs; the share of a "
+                "symbol that begins later is cash until its first close."
+            ),
+        ),
+        curve=Curve(
+            times=times,
+            nlv=result.nlv,
+            benchmark=_held(traded[:, :, _CLOSE], np.arange(len(times)), opening),
+        )
+        if is_short
+        else None,
         fills=_fills(result, times, traded, first, settings),
         bars={
             symbol: _bars(times, traded[:, column])
@@ -115,27 +130,19 @@ def _bars(times: npt.NDArray[np.datetime64], table: npt.NDArray[np.float64]) -> 
     )
 
 
-def _benchmark(
+def _held(
     closes: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], opening: float
-) -> Benchmark | None:
-    """Equal parts of the opening cash in every symbol, held; ``rows`` are the last bars of the sessions."""
+) -> npt.NDArray[np.float64]:
+    """Value after bars ``rows`` of equal parts of the opening cash in every symbol, each bought at its first close."""
     growth = np.ones((len(rows), closes.shape[1]))
     for column in range(closes.shape[1]):
         there = np.flatnonzero(np.isfinite(closes[:, column]))
         if len(there):
+            prices = closes[there, column]
             latest = np.searchsorted(there, rows, side="right") - 1
-            prices = closes[there[np.maximum(latest, 0)], column]
-            bought = closes[there[max(int(latest[0]), 0)], column]
-            growth[:, column] = np.where(latest >= 0, prices / bought, 1.0)
-    return Benchmark(
-        name="buy and hold",
-        opening=opening,
-        values=opening * growth.mean(axis=1),
-        note=(
-            "the same symbols in equal parts, bought at the first session's close and held, without costs; the share of a "
-            "symbol that begins later is cash until its first close."
-        ),
-    )
+            growth[:, column] = np.where(latest >= 0, prices[np.maximum(latest, 0)] / prices[0], 1.0)
+    value: npt.NDArray[np.float64] = opening * growth.mean(axis=1)
+    return value
 
 
 def _fills(

@@ -25,11 +25,15 @@ _DTYPES = {"float64": "f8", "float32": "f4", "int32": "i4"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """A box above a figure that changes its layout: plotly's keys when it is ticked, and when it isn't."""
+    """A box above a figure that changes its layout: plotly's keys when it is ticked, and when it isn't.
+
+    ``ticked`` is how the page opens.
+    """
 
     label: str
     on: Json
     off: Json
+    ticked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +139,13 @@ def columns(
         "hovertemplate": f"%{{x}}: {shown}<extra>{label(name)}</extra>",
         **more,
     }
+
+
+def dollar_axis(values: npt.NDArray[np.float64]) -> dict[str, object]:
+    """Axis of amounts: ``$1.2M``, or whole dollars where the values lie close together."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    is_close = high - low < 0.02 * max(abs(low), abs(high))
+    return {"tickformat": "$,.0f" if is_close else "$,.3~s"}
 
 
 def span_shapes(

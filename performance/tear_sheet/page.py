@@ -21,6 +21,9 @@ from core.atomic_file import write_atomic
 from performance.tear_sheet.colours import PALETTE, style_rules
 from performance.tear_sheet.figure import Figure, encode
 
+_FEW_TILES = 6
+"""Up to so many tiles share the whole width; more stand in a grid."""
+
 _ASSETS = Path(__file__).with_name("assets")
 
 
@@ -50,7 +53,10 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of text; columns that hold figures are recognised and stand at the right."""
+    """A table of text; columns that hold nothing but figures, under a heading, stand at the right.
+
+    When all headings are empty, there is no head: for names and values.
+    """
 
     title: str
     columns: Sequence[str]
@@ -83,11 +89,15 @@ Block: TypeAlias = Figure | Choice | Table | Tiles | Text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of the page; empty titles have no heading and no entry in the navigation."""
+    """A part of the page; empty titles have no heading and no entry in the navigation.
+
+    A ``folded`` one shows its heading until the reader opens it: for tables that few look at.
+    """
 
     title: str
     blocks: Sequence[Block]
     note: str = ""
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +182,12 @@ class _Writer:
         heading = f"<h2>{_safe(one.title)}</h2>" if one.title else ""
         note = f'<p class="note">{_safe(one.note)}</p>' if one.note else ""
         blocks = "\n".join(self.block(block) for block in one.blocks)
-        return f'<section id="part-{number}">{heading}{note}<div class="grid">\n{blocks}\n</div></section>'
+        content = f'{note}<div class="grid">\n{blocks}\n</div>'
+        if one.folded:
+            content = f"<details><summary>{heading}</summary>{content}</details>"
+        else:
+            content = heading + content
+        return f'<section id="part-{number}">{content}</section>'
 
     def block(self, block: Block) -> str:
         match block:
@@ -189,7 +204,7 @@ class _Writer:
 
     def figure(self, one: Figure) -> str:
         switches = "".join(
-            f'<label><input type="checkbox" data-switch="{number}"> {_safe(switch.label)}</label>'
+            f'<label><input type="checkbox" data-switch="{number}"{" checked" * switch.ticked}> {_safe(switch.label)}</label>'
             for number, switch in enumerate(one.switches)
         )
         return _card(one.title, self._plot(one), one.note, wide=one.wide, tools=switches)
@@ -232,13 +247,14 @@ def _tiles(block: Tiles) -> str:
             f"<div><dt>{_safe(tile.name)}</dt><dd><strong{tone}>{_safe(tile.value)}</strong>{hint}</dd></div>"
         )
 
-    return f'<dl class="tiles wide">{"".join(one(tile) for tile in block.tiles)}</dl>'
+    few = " few" if len(block.tiles) <= _FEW_TILES else ""
+    return f'<dl class="tiles wide{few}">{"".join(one(tile) for tile in block.tiles)}</dl>'
 
 
 def _table(block: Table) -> str:
     numeric = [
-        all(_is_figure(row[column]) for row in block.rows) and bool(block.rows)
-        for column in range(len(block.columns))
+        bool(name and block.rows) and all(_is_figure(row[column]) for row in block.rows)
+        for column, name in enumerate(block.columns)
     ]
 
     def cells(tag: str, texts: Sequence[str]) -> str:
@@ -248,7 +264,8 @@ def _table(block: Table) -> str:
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in block.rows)
     if not block.rows:
         body = f'<tr><td colspan="{len(block.columns)}">none</td></tr>'
-    table = f"<table><thead><tr>{cells('th', block.columns)}</tr></thead><tbody>{body}</tbody></table>"
+    head = f"<thead><tr>{cells('th', block.columns)}</tr></thead>" if any(block.columns) else ""
+    table = f"<table>{head}<tbody>{body}</tbody></table>"
     return _card(block.title, f'<div class="scroll">{table}</div>', block.note, wide=block.wide)
 
 

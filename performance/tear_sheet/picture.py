@@ -12,11 +12,12 @@ from core.atomic_file import write_atomic
 from performance.drawdowns import drawdown_curve
 from performance.tear_sheet.colours import light
 from performance.tear_sheet.page import LibraryMissing
+from performance.tear_sheet.panels.equity import log_switch
 from performance.tear_sheet.panels.headline import measures_of
-from performance.tear_sheet.panels.months import month_table
+from performance.tear_sheet.panels.months import month_table, month_text
 from performance.tear_sheet.report_data import ReportData
 from performance.tear_sheet.thinning import thin
-from performance.tear_sheet.words import count, number, percent
+from performance.tear_sheet.words import count, money, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,6 +67,8 @@ def _style(axes: Axes, title: str) -> None:
 
 
 def _equity(axes: Axes, data: ReportData) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415 (loaded with the figure)
+
     values = measures_of(data)
     _style(
         axes,
@@ -93,7 +96,12 @@ def _equity(axes: Axes, data: ReportData) -> None:
     )
     for begin, end in data.out_of_sample:
         axes.axvspan(begin.astype("O"), end.astype("O"), color=light("@shade"), alpha=0.12, linewidth=0)
-    axes.yaxis.set_major_formatter("${x:,.0f}")
+    switch = log_switch(nlv, *([] if data.benchmark is None else [data.benchmark.values]))
+    if switch is not None and switch.ticked:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _place: money(value))
     axes.legend(loc="upper left", frameon=False, fontsize=8, labelcolor=light("@muted"))
 
 
@@ -107,7 +115,7 @@ def _drawdowns(axes: Axes, data: ReportData) -> None:
     days = data.dates[kept].astype("O")
     axes.fill_between(days, falls[kept], 0.0, color=light("@loss"), alpha=0.2, linewidth=0)
     axes.plot(days, falls[kept], color=light("@loss"), linewidth=0.8)
-    axes.yaxis.set_major_formatter(lambda value, _place: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _place: f"{100.0 * value:g}%")
 
 
 def _months(axes: Axes, data: ReportData) -> None:
@@ -130,7 +138,7 @@ def _months(axes: Axes, data: ReportData) -> None:
         axes.text(
             column,
             row,
-            f"{100.0 * table[row, column]:.1f}",
+            month_text(float(table[row, column])),
             ha="center",
             va="center",
             fontsize=7.5,
@@ -148,4 +156,4 @@ def _exposure(axes: Axes, data: ReportData) -> None:
         data.dates[kept].astype("O"), exposure[kept], 0.0, color=light("@equity"), alpha=0.25, linewidth=0
     )
     axes.set_ylim(bottom=0.0)
-    axes.yaxis.set_major_formatter(lambda value, _place: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _place: f"{100.0 * value:g}%")

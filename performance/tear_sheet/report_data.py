@@ -86,6 +86,7 @@ class Curve:
 
     times: Dates
     nlv: FloatArray
+    benchmark: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from performance.tear_sheet.page import Block, Page, Section, Table, Text, write_page
 from performance.tear_sheet.panels import activity, equity, falls, headline, months, prices, risk, search
@@ -13,16 +14,10 @@ from performance.tear_sheet.report_data import ReportData
 HTML, PNG = "report.html", "report.png"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """Where a report is; ``png`` is None when no picture was asked for."""
-
-    html: Path
-    png: Path | None
-
-
-def write_tear_sheet(data: ReportData, folder: Path, *, picture: bool = True) -> Written:
-    """Write ``report.html`` and ``report.png`` into a folder that exists.
+def write_tear_sheet(
+    data: ReportData, folder: Path, *, html: bool = True, picture: bool = True
+) -> list[Path]:
+    """Write ``report.html`` and ``report.png`` into a folder that exists; return the paths of those asked for.
 
     Raises
     ------
@@ -31,13 +26,13 @@ def write_tear_sheet(data: ReportData, folder: Path, *, picture: bool = True) ->
     OSError
         When a file can't be written.
     """
-    html = write_page(tear_sheet(data), folder / HTML)
-    if not picture:
-        return Written(html=html, png=None)
-    # matplotlib takes longer to load than a backtest to run.
-    from performance.tear_sheet.picture import write_picture  # noqa: PLC0415
+    written = [write_page(tear_sheet(data), folder / HTML)] if html else []
+    if picture:
+        # matplotlib takes longer to load than a backtest to run.
+        from performance.tear_sheet.picture import write_picture  # noqa: PLC0415
 
-    return Written(html=html, png=write_picture(data, folder / PNG))
+        written.append(write_picture(data, folder / PNG))
+    return written
 
 
 def tear_sheet(data: ReportData) -> Page:
@@ -79,12 +74,24 @@ def _overview(data: ReportData, values: Mapping[str, float]) -> Section:
     if not data.is_solvent:
         blocks.append(Text(paragraphs=["The account was lost: returns and ratios are not defined for it."]))
         return Section(title="Overview", blocks=blocks)
-    theirs, name = None, "benchmark"
-    if data.benchmark is not None and (data.benchmark.values > 0.0).all():
-        theirs, name = data.benchmark.with_opening, data.benchmark.name
-    blocks.append(falls.drawdown_figure(data.dates, data.equity, benchmark=theirs, benchmark_name=name))
-    blocks.append(falls.drawdown_table(data.dates, data.equity))
-    return Section(title="Overview", blocks=blocks)
+    return Section(title="Overview", blocks=[*blocks, *_drawdowns(data)])
+
+
+def _drawdowns(data: ReportData) -> list[Block]:
+    unit, dates, equity = "session", data.dates, data.equity
+    theirs = None if data.benchmark is None else data.benchmark.with_opening
+    if data.curve is not None:
+        unit, dates = "bar", data.curve.times
+        equity = np.concatenate([[data.opening], data.curve.nlv])
+        if not (equity > 0.0).all():
+            return []
+        finer = data.curve.benchmark
+        theirs = None if finer is None else np.concatenate([[data.opening], finer])
+    name = "benchmark" if data.benchmark is None else data.benchmark.name
+    return [
+        falls.drawdown_figure(dates, equity, benchmark=theirs, benchmark_name=name, unit=unit),
+        falls.drawdown_table(dates, equity, unit=unit),
+    ]
 
 
 def _calendar(data: ReportData) -> Section:
@@ -115,18 +122,19 @@ def _risk(data: ReportData) -> Section:
 
 def _activity(data: ReportData) -> Section:
     blocks: list[Block | None] = []
-    if data.gross is not None:
+    over_time = len(data.dates) > 1
+    if data.gross is not None and over_time:
         blocks.append(activity.exposure_figure(data.dates, data.nlv, data.gross))
     if data.fills is not None:
         if not len(data.fills.times):
             blocks.append(Text(paragraphs=["Nothing was traded."], wide=False))
-        found = activity.profits(data.fills, data.bars)
         blocks += [
-            activity.turnover_figure(data.dates, data.nlv, data.fills),
-            activity.cost_figure(data.dates, data.fills),
-            activity.profit_figure(found),
+            activity.turnover_figure(data.dates, data.nlv, data.fills) if over_time else None,
+            activity.cost_figure(data.dates, data.fills) if over_time else None,
+            None if data.denials is None else activity.denial_figure(data.denials),
+            activity.profit_figure(activity.profits(data.fills, data.bars)),
         ]
-    if data.denials is not None:
+    elif data.denials is not None:
         blocks.append(activity.denial_figure(data.denials))
     return Section(title="Activity", blocks=_present(blocks))
 
@@ -151,6 +159,7 @@ def _measures(data: ReportData, values: Mapping[str, float]) -> Section:
             f"confidence {conventions.confidence:.0%}. docs/measures.md says what each one is and where it comes from."
         ),
         blocks=headline.measure_tables(values),
+        folded=True,
     )
 
 

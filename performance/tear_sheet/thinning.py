@@ -10,7 +10,7 @@ import numpy.typing as npt
 from performance.series import Dates, FloatArray
 from performance.tear_sheet.report_data import Bars
 
-CURVE_POINTS = 3_000
+CURVE_POINTS = 4_000
 
 
 def thin(values: FloatArray, points: int = CURVE_POINTS) -> npt.NDArray[np.int64]:

@@ -32,5 +32,10 @@ def count(value: float | None) -> str:
     return _known(value, "{:,.0f}")
 
 
+def many(number: int, thing: str) -> str:
+    """Count with its noun: ``1 session``, ``2 sessions``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _known(value: float | None, form: str) -> str:
     return DASH if value is None or not math.isfinite(value) else form.format(value)

@@ -59,7 +59,9 @@
     for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) base[key] = axis;
     base.xaxis = { ...axis, showgrid: false };
     base.yaxis = axis;
-    return merged(base, layout);
+    const whole = merged(base, layout);
+    if (narrow && whole.xaxis.nticks) whole.xaxis.nticks = 4;
+    return whole;
   };
 
   const config = {
@@ -109,7 +111,12 @@
     box.addEventListener("change", () => draw(box.closest(".card").querySelector(".plot")));
   }
   dark.addEventListener("change", redraw);
-  window.addEventListener("beforeprint", () => { printing = true; drawAll(); });
+  for (const one of document.querySelectorAll("details")) one.addEventListener("toggle", redraw);
+  window.addEventListener("beforeprint", () => {
+    printing = true;
+    document.querySelectorAll("details").forEach((one) => { one.open = true; });
+    drawAll();
+  });
   window.addEventListener("afterprint", () => { printing = false; redraw(); });
   window.backstopReport = { drawAll };
 })();

@@ -59,7 +59,11 @@ def turnover_figure(dates: Dates, nlv: FloatArray, fills: Fills) -> Figure | Non
     return Figure(
         title=f"Turnover by {'month' if unit == 'M' else 'session'}",
         traces=[columns(periods.astype("datetime64[D]"), turnover, "turnover", "@second", hover=".1%")],
-        layout={"yaxis": {"tickformat": ".0%"}, "hovermode": "closest"},
+        layout={
+            "yaxis": {"tickformat": ".0%"},
+            "xaxis": {"type": "date" if unit == "M" else "category"},
+            "hovermode": "closest",
+        },
         note="One side counted: buying and selling the whole equity once is 100%.",
         height=240,
         wide=False,
@@ -88,7 +92,7 @@ def cost_figure(dates: Dates, fills: Fills) -> Figure | None:
     return Figure(
         title="Costs",
         traces=traces,
-        layout={"yaxis": {"tickprefix": "$", "tickformat": ",.3~s", "rangemode": "tozero"}},
+        layout={"yaxis": {"tickformat": "$,.3~s", "rangemode": "tozero"}},
         note=note,
         height=240,
         wide=False,
@@ -149,7 +153,8 @@ def profit_figure(found: Sequence[Profit]) -> Figure | None:
         ["@gain" if one.profit >= 0 else "@loss" for one in shown],
         hover="$,.0f",
         note=note,
-        axis={"tickprefix": "$", "tickformat": ",.3~s"},
+        axis={"tickformat": "$,.3~s"},
+        wide=True,
     )
 
 
@@ -165,7 +170,8 @@ def denial_figure(denials: Mapping[str, int]) -> Figure | None:
         ["@warn"] * len(most),
         hover=",d",
         note="A refusal that stands for many bars is counted once. docs/denials.md explains each reason.",
-        axis={"tickformat": ",.3~s"},
+        axis={"tickformat": ",.3~s"} if most[0][1] > 5 else {"dtick": 1},
+        wide=False,
     )
 
 
@@ -178,6 +184,7 @@ def _sideways(
     hover: str,
     note: str,
     axis: Mapping[str, object],
+    wide: bool,
 ) -> Figure:
     trace = {
         "type": "bar",
@@ -197,5 +204,5 @@ def _sideways(
         },
         note=note,
         height=max(150, 56 + 21 * len(names)),
-        wide=False,
+        wide=wide,
     )

@@ -8,14 +8,30 @@ import numpy as np
 
 from performance.series import Dates, FloatArray
 from performance.tear_sheet.colours import SERIES
-from performance.tear_sheet.figure import Figure, Switch, line, span_shapes
+from performance.tear_sheet.figure import Figure, Switch, dollar_axis, line, span_shapes
 from performance.tear_sheet.report_data import Benchmark, Curve, Fan
 from performance.tear_sheet.thinning import thin
 
-LOG_SCALE = Switch(
-    label="log scale", on={"yaxis": {"type": "log"}}, off={"yaxis": {"type": "linear", "rangemode": "normal"}}
-)
-_DOLLARS = {"tickprefix": "$", "tickformat": ",.3~s"}
+_LOG_FROM = 4.0
+
+
+def log_switch(*curves: FloatArray) -> Switch | None:
+    """Box for a logarithmic scale, ticked where values differ by more than a factor of four; None if they can't have one."""
+    low = min(float(np.nanmin(one)) for one in curves)
+    high = max(float(np.nanmax(one)) for one in curves)
+    if not low > 0.0:
+        return None
+    return Switch(
+        label="log scale",
+        on={"yaxis": {"type": "log"}},
+        off={"yaxis": {"type": "linear"}},
+        ticked=high > _LOG_FROM * low,
+    )
+
+
+def _switches(*curves: FloatArray) -> list[Switch]:
+    switch = log_switch(*curves)
+    return [] if switch is None else [switch]
 
 
 def equity_figure(
@@ -33,10 +49,11 @@ def equity_figure(
     traces = [line(times[kept], values[kept], "strategy", "@equity", width=1.8, hover="$,.0f")]
     notes = [note]
     if benchmark is not None:
-        chosen = thin(benchmark.values)
-        traces.insert(
-            0, line(dates[chosen], benchmark.values[chosen], benchmark.name, "@benchmark", hover="$,.0f")
-        )
+        when, theirs = dates, benchmark.values
+        if curve is not None and curve.benchmark is not None:
+            when, theirs = curve.times, curve.benchmark
+        chosen = thin(theirs)
+        traces.insert(0, line(when[chosen], theirs[chosen], benchmark.name, "@benchmark", hover="$,.0f"))
         notes.append(f"Benchmark: {benchmark.note}")
     if out_of_sample:
         notes.append("Shaded: out of sample, traded with parameters that were chosen on earlier data only.")
@@ -47,10 +64,10 @@ def equity_figure(
     return Figure(
         title="Equity",
         traces=traces,
-        layout={"yaxis": _DOLLARS, "shapes": span_shapes(out_of_sample)},
+        layout={"yaxis": dollar_axis(values), "shapes": span_shapes(out_of_sample)},
         note=" ".join(one for one in notes if one),
         height=400,
-        switches=[LOG_SCALE],
+        switches=_switches(values, *([] if benchmark is None else [benchmark.values])),
     )
 
 
@@ -73,10 +90,10 @@ def curves_figure(
     return Figure(
         title=title,
         traces=traces,
-        layout={"yaxis": _DOLLARS, "shapes": span_shapes(out_of_sample)},
+        layout={"yaxis": {"tickformat": "$,.3~s"}, "shapes": span_shapes(out_of_sample)},
         note=note,
         height=420,
-        switches=[LOG_SCALE],
+        switches=_switches(*curves.values()),
     )
 
 
@@ -103,8 +120,8 @@ def fan_figure(fan: Fan, *, dates: Dates | None = None, nlv: FloatArray | None =
     return Figure(
         title="Simulated paths",
         traces=traces,
-        layout={"yaxis": _DOLLARS},
+        layout={"yaxis": {"tickformat": "$,.3~s"}},
         note=fan.note,
         height=400,
-        switches=[LOG_SCALE],
+        switches=_switches(fan.curves),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from performance.drawdowns import Drawdown, drawdown_curve, drawdowns
 from performance.series import Dates, FloatArray
-from performance.tear_sheet.figure import Figure, line, span_shapes
+from performance.tear_sheet.figure import Figure, line, span_shapes, times_of
 from performance.tear_sheet.page import Table
 from performance.tear_sheet.thinning import thin
 from performance.tear_sheet.words import DASH, count, percent
@@ -27,8 +27,12 @@ def drawdown_figure(
     *,
     benchmark: FloatArray | None = None,
     benchmark_name: str = "benchmark",
+    unit: str = "session",
 ) -> Figure:
-    """Fall from the running peak; ``equity`` (and ``benchmark``) with their opening value, one value more than dates."""
+    """Fall from the running peak; ``equity`` (and ``benchmark``) with their opening value, one value more than dates.
+
+    ``unit`` names what ends at the dates.
+    """
     falls = -drawdown_curve(equity)[1:]
     kept = thin(falls)
     traces = [
@@ -52,7 +56,7 @@ def drawdown_figure(
             "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
             "shapes": span_shapes(spans, "@loss/0.07"),
         },
-        note=f"Below the running peak, at the end of each session. The {SHADED} deepest are shaded from peak to recovery.",
+        note=f"Below the running peak, at the end of each {unit}. The {SHADED} deepest are shaded from peak to recovery.",
         height=280,
     )
 
@@ -63,22 +67,26 @@ def _day(dates: Dates, place: int) -> np.datetime64:
     return day
 
 
+def _text(dates: Dates, place: int) -> str:
+    return times_of(np.array([_day(dates, place)]))[0]
+
+
 def _span(dates: Dates, one: Drawdown) -> tuple[np.datetime64, np.datetime64]:
     return _day(dates, one.peak), dates[-1] if one.recovery is None else _day(dates, one.recovery)
 
 
-def drawdown_table(dates: Dates, equity: FloatArray, number: int = SHADED) -> Table:
-    """List the deepest drawdowns with their dates and lengths in sessions."""
+def drawdown_table(dates: Dates, equity: FloatArray, *, number: int = SHADED, unit: str = "session") -> Table:
+    """List the deepest drawdowns with their dates and lengths; arguments as those of `drawdown_figure`."""
     rows: list[Sequence[str]] = []
     for place, one in enumerate(largest(equity, number), 1):
-        back = DASH if one.recovery is None else str(_day(dates, one.recovery))
+        back = DASH if one.recovery is None else _text(dates, one.recovery)
         under = (len(equity) - 1 if one.recovery is None else one.recovery) - one.peak
         rows.append(
             (
                 str(place),
                 percent(one.depth, 2),
-                str(_day(dates, one.peak)),
-                str(_day(dates, one.trough)),
+                _text(dates, one.peak),
+                _text(dates, one.trough),
                 back,
                 count(one.trough - one.peak),
                 count(under),
@@ -86,7 +94,7 @@ def drawdown_table(dates: Dates, equity: FloatArray, number: int = SHADED) -> Ta
         )
     return Table(
         title=f"The {number} deepest drawdowns",
-        columns=("", "depth", "peak", "lowest", "recovered", "sessions down", "sessions under water"),
+        columns=("", "depth", "peak", "lowest", "recovered", f"{unit}s down", f"{unit}s under water"),
         rows=rows,
         note="A dash: not recovered at the end.",
     )

@@ -13,7 +13,10 @@ from performance.series import FloatArray
 from performance.tear_sheet.page import Table, Tile, Tiles
 from performance.tear_sheet.panels.activity import by_session, price_costs, traded_by_session
 from performance.tear_sheet.report_data import Fills, ReportData
-from performance.tear_sheet.words import count, money, number, percent
+from performance.tear_sheet.words import count, many, money, number, percent
+
+FEWEST_SESSIONS = 20
+"""A shorter run isn't annualised: one good day is no year."""
 
 
 def measures_of(data: ReportData) -> dict[str, float]:
@@ -58,7 +61,14 @@ def headline(data: ReportData, values: Mapping[str, float]) -> Tiles:
     """Headline figures of a run; ``values`` are its measures."""
     final = float(data.nlv[-1])
     total = final / data.opening - 1.0
+    if len(data.dates) < FEWEST_SESSIONS:
+        values = {
+            name: value
+            for name, value in values.items()
+            if not {"periods_per_year", "confidence"} & set(CATALOGUE[name].settings)
+        }
     deepest = data.max_drawdown if data.max_drawdown is not None else values.get("max_drawdown")
+    grid = "session ends" if data.max_drawdown is None else "bar closes"
     free = data.conventions.risk_free_annual
     rate = f"risk-free rate {free:.1%}" if free else "risk-free rate 0"
     tiles = [
@@ -79,10 +89,10 @@ def headline(data: ReportData, values: Mapping[str, float]) -> Tiles:
         Tile(
             name="Largest drawdown",
             value=percent(deepest),
-            hint=f"at bar closes; {count(values.get('longest_under_water'))} sessions under water at most",
+            hint=f"at {grid}; at most {many(round(values.get('longest_under_water', 0.0)), 'session')} under water",
         ),
     ]
-    if "beta" in values:
+    if "alpha_annual" in values:
         tiles.append(
             Tile(
                 name="Beta",
@@ -104,8 +114,10 @@ def headline(data: ReportData, values: Mapping[str, float]) -> Tiles:
 
 
 def _than(values: Mapping[str, float], data: ReportData) -> str:
+    if len(data.dates) < FEWEST_SESSIONS:
+        return f"not told of {many(len(data.dates), 'session')}"
     if data.benchmark is None or "active_return_annual" not in values:
-        return f"{len(data.dates):,} sessions"
+        return many(len(data.dates), "session")
     return f"benchmark {percent(values['cagr'] - values['active_return_annual'])}"
 
 
@@ -147,4 +159,4 @@ def measure_tables(values: Mapping[str, float]) -> list[Table]:
 def _as_figure(value: float) -> str:
     if math.isnan(value):
         return "–"
-    return number(value, 0) if abs(value) >= 1_000 else number(value, 4)
+    return number(value, 0) if abs(value) >= 1_000 or value == round(value) else number(value, 4)

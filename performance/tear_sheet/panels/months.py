@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from performance.returns import compounded_by
@@ -21,13 +23,19 @@ def month_table(dates: Dates, returns: FloatArray) -> tuple[list[int], FloatArra
     return list(range(first, int(years[-1]) + 1)), table
 
 
+def month_text(value: float) -> str:
+    """Return of a month in per cent, to one digit; nothing for NaN."""
+    text = f"{100.0 * value:.1f}"
+    return "" if math.isnan(value) else text.removeprefix("-") if float(text) == 0.0 else text
+
+
 def month_figure(dates: Dates, returns: FloatArray) -> Figure | None:
     """Heat map of the months; None for less than two of them."""
     years, table = month_table(dates, returns)
     if np.isfinite(table).sum() < 2:
         return None
     reach = float(np.nanquantile(np.abs(table), 0.95)) or 0.01
-    texts = [["" if np.isnan(one) else f"{100.0 * one:.1f}" for one in row] for row in table.tolist()]
+    texts = [[month_text(one) for one in row] for row in table.tolist()]
     trace = {
         "type": "heatmap",
         "x": MONTHS,
@@ -69,8 +77,7 @@ def year_figure(
     """Columns of the years, beside those of the benchmark's returns if given."""
     years = np.unique(dates.astype("datetime64[Y]")).astype(str)
     ours = compounded_by(returns, dates, "Y")
-    tones = ["@gain" if one >= 0.0 else "@loss" for one in ours.tolist()]
-    traces = [columns(years.tolist(), ours.tolist(), "strategy", tones, hover=".1%")]
+    traces = [columns(years.tolist(), ours.tolist(), "strategy", "@equity", hover=".1%")]
     if benchmark is not None:
         theirs = compounded_by(benchmark, dates, "Y")
         traces.append(columns(years.tolist(), theirs.tolist(), benchmark_name, "@benchmark/0.6", hover=".1%"))

@@ -12,10 +12,12 @@ from performance.tear_sheet.page import Choice
 from performance.tear_sheet.report_data import Bars, Fills
 from performance.tear_sheet.thinning import Candles, candles
 
-MOST_CANDLES = 3_000
-CANDLES_OF_ALL = 45_000
+MOST_CANDLES = 4_000
+CANDLES_OF_ALL = 60_000
 MOST_FILLS = 2_000
 SYMBOLS_SHOWN = 40
+_FEW = 300
+"""Up to so many fills, their marks are large."""
 
 _BUY, _SELL, _STOP = "buy", "sell", "stop"
 _MARKS = {
@@ -84,8 +86,8 @@ def price_figure(symbol: str, bars: Bars, fills: Fills | None, *, most: int = MO
         title=symbol,
         traces=traces,
         layout={
-            "xaxis": {"type": "category", "nticks": 7, "rangeslider": {"visible": False}, "tickangle": 0},
-            "yaxis": {"tickprefix": "$"},
+            "xaxis": {"type": "category", "nticks": 8, "rangeslider": {"visible": False}, "tickangle": 0},
+            "yaxis": {"tickformat": "$,.4~r"},
             "hovermode": "closest",
         },
         note=" ".join(notes),
@@ -100,6 +102,7 @@ def _marks(fills: Fills, bars: Bars, drawn: Candles, times: list[str]) -> list[d
         fills.purposes == _STOP, _STOP, np.where(fills.quantities > 0.0, _BUY, _SELL)
     )
     exact = times_of(fills.times)
+    large = len(exact) <= _FEW
     traces: list[dict[str, object]] = []
     for kind, (symbol, colour) in _MARKS.items():
         chosen = np.flatnonzero(kinds == kind)
@@ -121,9 +124,9 @@ def _marks(fills: Fills, bars: Bars, drawn: Candles, times: list[str]) -> list[d
                 "name": kind,
                 "marker": {
                     "symbol": symbol,
-                    "size": 9,
+                    "size": 9 if large else 6,
                     "color": colour,
-                    "line": {"width": 1, "color": "@card"},
+                    "line": {"width": 1 if large else 0, "color": "@card"},
                 },
             }
         )

@@ -82,7 +82,7 @@ def rolling_figures(
                 title=f"Rolling {name}",
                 traces=[line(ends[kept], values[kept], name, colour, hover=form)],
                 layout={"yaxis": axis, "showlegend": False},
-                note=f"Over {window} sessions{'' if name == 'beta' else ', a year'}.",
+                note=f"Over {window} sessions{'' if name == 'beta' else '; annualised'}.",
                 height=240,
                 wide=False,
             )

@@ -18,8 +18,8 @@ from performance.tear_sheet.figure import Figure, Switch, columns, encode, label
 from performance.tear_sheet.page import (
     Block,
     Choice,
-    Page,
     LibraryMissing,
+    Page,
     Section,
     Table,
     Text,
