@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from argparse import Namespace
+from pathlib import Path
 
 from backtester.report import summary, text_of, write_folder
+from backtester.result import BacktestResult
 from backtester.run import run_backtest
-from backtester.study import Request, open_study
+from backtester.study import Request, Study, open_study
+from backtester.tear_sheet_input import report_data, run_facts, this_command
 from core.exit_codes import ExitCode
+from performance.tear_sheet.page import LibraryMissing
+from performance.tear_sheet.sheet import write_tear_sheet
 
 
 def run(options: Namespace) -> ExitCode:
@@ -30,8 +36,24 @@ def run(options: Namespace) -> ExitCode:
     folder = write_folder(study.loaded, result, figures)
     if options.json:
         print(json.dumps({**figures, "folder": str(folder)}, indent=2))
-        return ExitCode.CLEAN
-    print(text_of(figures, result.notes))
-    total_s = time.perf_counter() - began
-    print(f"results: {folder}  ({total_s:.2f} s, of which {loading_s:.2f} s to load)")
+    else:
+        print(text_of(figures, result.notes))
+        total_s = time.perf_counter() - began
+        print(f"results: {folder}  ({total_s:.2f} s, of which {loading_s:.2f} s to load)", flush=True)
+    for line in _write_report(options, study, result, folder):
+        print(line, file=sys.stderr if options.json else sys.stdout)
     return ExitCode.CLEAN
+
+
+def _write_report(options: Namespace, study: Study, result: BacktestResult, folder: Path) -> list[str]:
+    """Write the tear sheet after the figures are printed; return where it is, or what is missing for it."""
+    if options.no_html and not options.png:
+        return []
+    data = report_data(
+        result, study.market, study.loaded.settings, run=run_facts(folder), command=this_command()
+    )
+    try:
+        written = write_tear_sheet(data, folder, html=not options.no_html, picture=options.png)
+    except LibraryMissing as error:
+        return [str(error)]
+    return [f"report:  {path}" for path in written]

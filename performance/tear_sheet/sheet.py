@@ -98,14 +98,12 @@ def _calendar(data: ReportData) -> Section:
     if not data.is_solvent:
         return Section(title="Calendar", blocks=[])
     name = "benchmark" if data.benchmark is None else data.benchmark.name
-    blocks: list[Block] = _present([months.month_figure(data.dates, data.returns)])
-    if blocks:
-        blocks.append(
-            months.year_figure(
-                data.dates, data.returns, benchmark=data.benchmark_returns, benchmark_name=name
-            )
-        )
-    return Section(title="Calendar", blocks=blocks)
+    by_year = months.year_figure(
+        data.dates, data.returns, benchmark=data.benchmark_returns, benchmark_name=name
+    )
+    return Section(
+        title="Calendar", blocks=_present([months.month_figure(data.dates, data.returns), by_year])
+    )
 
 
 def _risk(data: ReportData) -> Section:

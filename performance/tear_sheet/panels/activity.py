@@ -40,7 +40,7 @@ def exposure_figure(dates: Dates, nlv: FloatArray, gross: FloatArray) -> Figure:
     return Figure(
         title="Gross exposure",
         traces=[{**trace, "fill": "tozeroy", "fillcolor": "@equity/0.15"}],
-        layout={"yaxis": {"tickformat": ".0%", "rangemode": "tozero"}, "showlegend": False},
+        layout={"yaxis": {"tickformat": ".2~%", "rangemode": "tozero"}, "showlegend": False},
         note="Absolute value of all positions over equity, at the end of each session.",
         height=240,
         wide=False,
@@ -60,7 +60,7 @@ def turnover_figure(dates: Dates, nlv: FloatArray, fills: Fills) -> Figure | Non
         title=f"Turnover by {'month' if unit == 'M' else 'session'}",
         traces=[columns(periods.astype("datetime64[D]"), turnover, "turnover", "@second", hover=".1%")],
         layout={
-            "yaxis": {"tickformat": ".0%"},
+            "yaxis": {"tickformat": ".2~%"},
             "xaxis": {"type": "date" if unit == "M" else "category"},
             "hovermode": "closest",
         },

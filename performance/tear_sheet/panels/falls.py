@@ -53,7 +53,7 @@ def drawdown_figure(
         title="Drawdowns",
         traces=traces,
         layout={
-            "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
+            "yaxis": {"tickformat": ".2~%", "rangemode": "tozero"},
             "shapes": span_shapes(spans, "@loss/0.07"),
         },
         note=f"Below the running peak, at the end of each {unit}. The {SHADED} deepest are shaded from peak to recovery.",

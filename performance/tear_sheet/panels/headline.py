@@ -58,19 +58,9 @@ def trip_profits(fills: Fills) -> FloatArray:
 
 
 def headline(data: ReportData, values: Mapping[str, float]) -> Tiles:
-    """Headline figures of a run; ``values`` are its measures."""
+    """Headline figures of a run; ``values`` are its measures. What is annual is left out of short runs."""
     final = float(data.nlv[-1])
     total = final / data.opening - 1.0
-    if len(data.dates) < FEWEST_SESSIONS:
-        values = {
-            name: value
-            for name, value in values.items()
-            if not {"periods_per_year", "confidence"} & set(CATALOGUE[name].settings)
-        }
-    deepest = data.max_drawdown if data.max_drawdown is not None else values.get("max_drawdown")
-    grid = "session ends" if data.max_drawdown is None else "bar closes"
-    free = data.conventions.risk_free_annual
-    rate = f"risk-free rate {free:.1%}" if free else "risk-free rate 0"
     tiles = [
         Tile(
             name="Total return",
@@ -78,28 +68,19 @@ def headline(data: ReportData, values: Mapping[str, float]) -> Tiles:
             hint=f"{money(data.opening)} to {money(final)}",
             tone="@gain" if total >= 0.0 else "@loss",
         ),
-        Tile(
-            name="A year (CAGR)",
-            value=percent(values.get("cagr")),
-            hint=_than(values, data),
-        ),
-        Tile(name="Volatility", value=percent(values.get("volatility_annual")), hint="a year"),
-        Tile(name="Sharpe ratio", value=number(values.get("sharpe_ratio")), hint=rate),
-        Tile(name="Sortino ratio", value=number(values.get("sortino_ratio")), hint=rate),
+        *(_annual(data, values) if len(data.dates) >= FEWEST_SESSIONS and values else []),
+    ]
+    deepest, grid = data.max_drawdown, "bar closes"
+    if deepest is None:
+        deepest, grid = values.get("max_drawdown"), "session ends"
+    under = round(values.get("longest_under_water", 0.0))
+    tiles.append(
         Tile(
             name="Largest drawdown",
             value=percent(deepest),
-            hint=f"at {grid}; at most {many(round(values.get('longest_under_water', 0.0)), 'session')} under water",
-        ),
-    ]
-    if "alpha_annual" in values:
-        tiles.append(
-            Tile(
-                name="Beta",
-                value=number(values["beta"]),
-                hint=f"alpha {percent(values['alpha_annual'])} a year",
-            )
+            hint=f"at {grid}; under water for {many(under, 'session')} at most",
         )
+    )
     if "average_exposure" in values:
         tiles.append(
             Tile(
@@ -109,38 +90,48 @@ def headline(data: ReportData, values: Mapping[str, float]) -> Tiles:
             )
         )
     if data.fills is not None:
-        tiles += _trading(data.fills, values)
+        tiles += _trading(data.fills, values, is_long=len(data.dates) >= FEWEST_SESSIONS)
     return Tiles(tiles=tiles)
 
 
-def _than(values: Mapping[str, float], data: ReportData) -> str:
-    if len(data.dates) < FEWEST_SESSIONS:
-        return f"not told of {many(len(data.dates), 'session')}"
-    if data.benchmark is None or "active_return_annual" not in values:
-        return many(len(data.dates), "session")
+def _annual(data: ReportData, values: Mapping[str, float]) -> list[Tile]:
+    free = data.conventions.risk_free_annual
+    rate = f"risk-free rate {percent(free)}" if free else "risk-free rate 0"
+    tiles = [
+        Tile(name="A year (CAGR)", value=percent(values["cagr"]), hint=_than(values)),
+        Tile(name="Volatility", value=percent(values["volatility_annual"]), hint="a year"),
+        Tile(name="Sharpe ratio", value=number(values["sharpe_ratio"]), hint=rate),
+        Tile(name="Sortino ratio", value=number(values["sortino_ratio"]), hint=rate),
+    ]
+    if "beta" in values:
+        hint = f"alpha {percent(values['alpha_annual'])} a year"
+        tiles.append(Tile(name="Beta", value=number(values["beta"]), hint=hint))
+    return tiles
+
+
+def _than(values: Mapping[str, float]) -> str:
+    if "active_return_annual" not in values:
+        return "compounded"
     return f"benchmark {percent(values['cagr'] - values['active_return_annual'])}"
 
 
-def _trading(fills: Fills, values: Mapping[str, float]) -> list[Tile]:
-    costs = float(costs_of(fills).sum())
-    winning = values.get("hit_rate", math.nan)
-    return [
+def _trading(fills: Fills, values: Mapping[str, float], *, is_long: bool) -> list[Tile]:
+    if not len(fills.times):
+        return [Tile(name="Fills", value="0", hint="nothing was traded")]
+    winning, factor = values.get("hit_rate"), values.get("profit_factor")
+    spent = f"{number(values.get('costs_bps'), 1)} bps of what was traded"
+    tiles = [
         Tile(
             name="Fills",
             value=count(len(fills.times)),
-            hint=f"winning round trips {percent(winning, 0)}, profit factor {number(values.get('profit_factor'))}",
-        ),
-        Tile(
-            name="Turnover",
-            value=f"{number(values.get('turnover_annual'), 1)}×",
-            hint="of the equity a year, one side",
-        ),
-        Tile(
-            name="Costs",
-            value=money(costs),
-            hint=f"{percent(values.get('costs_annual'), 2)} a year, {number(values.get('costs_bps'), 1)} bps of turnover",
-        ),
+            hint=f"winning round trips {percent(winning, 0)}, profit factor {number(factor)}",
+        )
     ]
+    if is_long and "turnover_annual" in values:
+        turnover = f"{number(values['turnover_annual'], 1)}×"
+        tiles.append(Tile(name="Turnover", value=turnover, hint="of the equity a year, one side"))
+        spent = f"{percent(values['costs_annual'], 2)} a year, {spent}"
+    return [*tiles, Tile(name="Costs", value=money(float(costs_of(fills).sum())), hint=spent)]
 
 
 def measure_tables(values: Mapping[str, float]) -> list[Table]:

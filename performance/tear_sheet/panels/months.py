@@ -73,9 +73,11 @@ def year_figure(
     *,
     benchmark: FloatArray | None = None,
     benchmark_name: str = "benchmark",
-) -> Figure:
-    """Columns of the years, beside those of the benchmark's returns if given."""
+) -> Figure | None:
+    """Columns of the years, beside those of the benchmark's returns if given; None for a single year."""
     years = np.unique(dates.astype("datetime64[Y]")).astype(str)
+    if len(years) == 1:
+        return None
     ours = compounded_by(returns, dates, "Y")
     traces = [columns(years.tolist(), ours.tolist(), "strategy", "@equity", hover=".1%")]
     if benchmark is not None:
@@ -84,7 +86,7 @@ def year_figure(
     return Figure(
         title="Years",
         traces=traces,
-        layout={"xaxis": {"type": "category"}, "yaxis": {"tickformat": ".0%"}, "hovermode": "closest"},
+        layout={"xaxis": {"type": "category"}, "yaxis": {"tickformat": ".2~%"}, "hovermode": "closest"},
         note="Compounded by calendar year; the first and the last may be part of one.",
         height=300,
     )

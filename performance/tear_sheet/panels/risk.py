@@ -69,7 +69,7 @@ def rolling_figures(
             rolling_volatility(returns, window, conventions),
             "@second",
             ".1%",
-            {"tickformat": ".0%", "rangemode": "tozero"},
+            {"tickformat": ".2~%", "rangemode": "tozero"},
         ),
     ]
     if benchmark is not None:
@@ -119,9 +119,9 @@ def distribution_figure(returns: FloatArray, confidence: float) -> Figure | None
         title="Distribution of session returns",
         traces=[bars, line(grid, heights, "normal", "@muted", width=1.2)],
         layout={
-            "xaxis": {"tickformat": ".1~%"},
+            "xaxis": {"tickformat": ".2~%"},
             "shapes": [_upright(-var), _upright(-cvar)],
-            "annotations": [_mark(-var, f"VaR {var:.1%}", 1.0), _mark(-cvar, f"CVaR {cvar:.1%}", 0.9)],
+            "annotations": [_mark(-var, f"VaR {var:.2%}", 1.0), _mark(-cvar, f"CVaR {cvar:.2%}", 0.9)],
             "showlegend": False,
             "hovermode": "closest",
             "bargap": 0.05,
