@@ -1,0 +1,1 @@
+"""``python -m data``: bring bars into the history store, look at them, check them, and take them out again."""
