@@ -214,16 +214,26 @@ def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int, 
         request.symbols,
         calendar_name=loaded.settings.universe.calendar,
         policies=policies_of(loaded.settings.data.quality),
+        raw=True,
     )
-    tables, calendar = source.tables, source.calendar
-    days = loaded.settings.caps.settlement_days
-    market = align(tables, calendar, settlement_days=days, until=request.end)
+
+    def aligned(first: int) -> Market:
+        return align(
+            source.tables,
+            source.calendar,
+            settlement_days=loaded.settings.caps.settlement_days,
+            first=first,
+            until=request.end,
+            actions=source.actions,
+        )
+
+    market = aligned(0)
     first = market.first_bar_of(request.start)
     if first >= len(market.end_ns):
         raise DataError([f"there are no bars on or after {request.start}"])
     spare = max(first - loaded.settings.bars.warmup_bars, 0)
     if spare:
-        market = align(tables, calendar, settlement_days=days, first=spare, until=request.end)
+        market = aligned(spare)
     return market, first - spare, source
 
 
