@@ -82,6 +82,32 @@ def adjust_for_splits(table: BarTable, actions: Iterable[CorporateAction]) -> Ba
     )
 
 
+def not_in_the_prices(
+    actions: Iterable[CorporateAction], *, splits: bool, dividends: bool
+) -> tuple[CorporateAction, ...]:
+    """Actions that an account must book itself on prices that are adjusted for ``splits``, and for ``dividends``.
+
+    A dividend is given in the shares of its own day; on prices that are adjusted for splits it is divided by the ratios of
+    the splits since.
+    """
+    known = tuple(actions)
+    kept = []
+    for one in known:
+        if one.kind is ActionKind.SPLIT and splits:
+            continue
+        if one.kind is ActionKind.DIVIDEND and dividends:
+            continue
+        ratio = 1.0
+        if one.kind is ActionKind.DIVIDEND and splits:
+            ratio = math.prod(
+                after.value
+                for after in known
+                if after.kind is ActionKind.SPLIT and after.symbol == one.symbol and after.day > one.day
+            )
+        kept.append(replace(one, value=one.value / ratio))
+    return tuple(kept)
+
+
 def _midnight_ns(day: date) -> int:
     # Exchange sessions of a date end after its midnight UTC in America and Europe.
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * NS_PER_S

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.bar_sizes import parse_size, size_text
 from data.bar_table import DataError
-from data.corporate_actions import CorporateAction, adjust_for_splits
+from data.corporate_actions import CorporateAction, adjust_for_splits, not_in_the_prices
 from data.csv_bars import calendar_over
 from data.exchange_calendar import ExchangeCalendar
 from data.quality.findings import Policies
@@ -19,7 +19,7 @@ from data.store.schema import PriceKind
 
 @dataclass(frozen=True, slots=True)
 class StoreBars:
-    """What was found in a store."""
+    """What was found in a store; ``actions`` are those that the prices don't hold already."""
 
     checked: Checked
     calendar: ExchangeCalendar
@@ -56,7 +56,13 @@ def open_store(
         tables[first] = replace(tables[first], notes=(*tables[first].notes, note))
     ends = [int(moment) for table in tables.values() for moment in (table.end_ns[0], table.end_ns[-1])]
     calendar = calendar_over(calendar_name, ends)
-    return StoreBars(check_tables(tables, calendar, policies), calendar, actions)
+    in_prices = {
+        "splits": kind.prices is not PriceKind.RAW or not raw,
+        "dividends": kind.prices is PriceKind.TOTAL,
+    }
+    return StoreBars(
+        check_tables(tables, calendar, policies), calendar, not_in_the_prices(actions, **in_prices)
+    )
 
 
 def choose(
