@@ -11,7 +11,7 @@ def action(year: int, kind: ActionKind, value: float, symbol: str = "XYZ") -> Co
     return CorporateAction(symbol=symbol, day=date(year, 6, 1), kind=kind, value=value)
 
 
-EARLY = action(2001, ActionKind.DIVIDEND, 1.2)
+EARLY = action(2001, ActionKind.DIVIDEND, 1.5)
 SPLIT = action(2002, ActionKind.SPLIT, 2.0)
 FOREIGN = action(2003, ActionKind.SPLIT, 5.0, "ABC")
 LATER = action(2004, ActionKind.SPLIT, 3.0)
@@ -26,7 +26,7 @@ def test_raw_prices_leave_everything_to_the_account():
 
 def test_prices_adjusted_for_splits_leave_dividends_in_the_shares_of_the_last_day():
     left = not_in_the_prices(ALL, splits=True, dividends=False)
-    assert left == (action(2001, ActionKind.DIVIDEND, 0.2), LATE, END)
+    assert left == (action(2001, ActionKind.DIVIDEND, 0.25), LATE, END)
 
 
 def test_total_return_prices_leave_the_delisting_only():
