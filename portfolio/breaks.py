@@ -122,7 +122,8 @@ class ReconcileResult:
     """What a reconciliation found.
 
     ``unknown`` names the parts without an answer; while it is not empty the book is not proven. ``deferred`` holds the
-    differences (broker less book) by symbol that may pass by themselves: ask again soon, and hand them in.
+    differences (broker less book) by symbol that may pass by themselves: ask again soon, and hand them in. One that
+    was handed in and is still there is a break as well.
     """
 
     breaks: tuple[Break, ...]

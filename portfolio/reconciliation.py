@@ -13,7 +13,7 @@ R3. An execution of a closing order of the watchdog (`KILL_PREFIX`) is the ledge
     a break on its symbol.
 R4. Positions are compared after the missing executions are applied, net over all strategies. A difference is a break,
     unless an order of ours in that symbol is in flight: then the two sides may have been read around a fill.
-    That is *deferred*, once: the same difference found again is a break.
+    That is *deferred*, once: the same difference found again is a break, and stays one until it has gone.
 R5. An order that we believe to be working and that the broker doesn't show is *lost*, unless its executions already
     fill it or it was sent after the snapshot was asked for. It is reported, never sent again.
 R6. An intent that was journaled but perhaps never sent, and that the broker shows neither as open nor as executed, is
@@ -86,8 +86,7 @@ def reconcile(
     if abs(difference) > cash_tolerance:
         if deferred_before.get(CASH) == difference:
             breaks.append(_cash_break(book, difference))
-        else:
-            deferred[CASH] = difference
+        deferred[CASH] = difference
     return ReconcileResult(
         breaks=tuple(breaks),
         missing_executions=tuple(missing),
@@ -234,9 +233,10 @@ def _compare_positions(
         difference = broker - own
         if difference == ZERO:
             continue
-        if symbol in in_flight and deferred_before.get(symbol) != difference:
+        if symbol in in_flight:
             deferred[symbol] = difference
-            continue
+            if deferred_before.get(symbol) != difference:
+                continue
         detail = f"difference {difference}"
         breaks.append(
             Break(kind=BreakKind.POSITION, symbol=symbol, book=str(own), broker=str(broker), detail=detail)
