@@ -69,6 +69,12 @@ class HeartbeatWatch:
         return str(self.body.get("halt_reason") or "")
 
     @property
+    def overdue_orders(self) -> str:
+        """Orders of main about which the broker owes an answer; empty when there are none."""
+        found = self.body.get("overdue_orders")
+        return ", ".join(str(one) for one in found[:10]) if isinstance(found, list) else ""
+
+    @property
     def process(self) -> LockOwner | None:
         """Main's process by its heartbeats; None when it was never heard or does not say."""
         pid, ticks = self.body.get("pid"), self.body.get("start_ticks")

@@ -343,6 +343,11 @@ class Watchdog:
             self._parts.alerts.tell(Severity.CRITICAL, text, key="halted")
         elif self._liquidation is None and (reason := self._parts.heartbeats.halt_reason):
             self._parts.alerts.tell(Severity.CRITICAL, f"main has halted: {reason}", key="main_halted")
+        elif overdue := self._parts.heartbeats.overdue_orders:
+            text = f"the broker doesn't answer about {overdue}"
+            self._parts.alerts.tell(Severity.WARNING, text, key="main_overdue")
+        else:
+            self._parts.alerts.forget("main_overdue")
 
     # --- telling -----------------------------------------------------------------------------------------
 

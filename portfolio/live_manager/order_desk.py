@@ -171,6 +171,10 @@ class OrderDesk:
     def look_after(self, conditions: TradingConditions, market_ns: int) -> UpkeepReport:
         """One round of upkeep: open questions, cancels without an answer, stops that don't fit."""
         report = self._upkeep.run(self._book.positions(), conditions, market_ns)
+        overdue = tuple(state.order_ref for state in report.overdue)
+        for order_ref in set(overdue) - set(self._status.overdue):
+            self._log.warning("order_overdue", order_ref=order_ref)
+        self._status.overdue = overdue
         if report.resolution is not None:
             for execution in report.resolution.missing:
                 self.on_execution(execution)
@@ -223,6 +227,9 @@ class OrderDesk:
         self._status.fills = self._book.ledger.fills
         if order.purpose is Purpose.ENTRY and self.on_entry_fill is not None:
             self.on_entry_fill(order.strategy, order.symbol, order.side)
+        if order.purpose is Purpose.STOP:
+            # What the stop has closed shall not be bought again by the rest of an entry that filled in parts.
+            self._executor.cancel_entries(order.strategy, order.symbol, "its stop was hit")
         if result.overfilled:
             self._log.error("overfilled", order_ref=execution.order_ref, filled=str(result.state.filled))
             self._ask_broker("overfilled")

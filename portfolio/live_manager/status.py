@@ -11,6 +11,9 @@ from core.events import Halt
 from core.reasons import Reason
 from core.vocabulary import ConnectionState, HaltLevel
 
+_NAMED = 10
+"""At most so many orders are named in a heartbeat."""
+
 
 class Phase(StrEnum):
     """Where the engine is in its life."""
@@ -49,6 +52,8 @@ class RunStatus:
     commission: Decimal = Decimal(0)
     denials: Counter[str] = field(default_factory=Counter)
     halt: Halt | None = None
+    overdue: tuple[str, ...] = ()
+    """Orders about which the broker owes an answer for too long."""
 
     def enter(self, phase: Phase) -> None:
         """Go on to ``phase``; what is halted stays halted, whatever was under way."""
@@ -106,6 +111,7 @@ class RunStatus:
             "drawdown": self.drawdown,
             "positions": {symbol: str(quantity) for symbol, quantity in positions.items() if quantity},
             "working_orders": working,
+            "overdue_orders": list(self.overdue[:_NAMED]),
             "sessions": self.sessions,
             "bars": self.bars,
             "signals": self.signals,
