@@ -242,3 +242,11 @@ def _check(values: dict[str, str]) -> None:
         values[name] = "" if number is None else format(number, "f")
     for name in _BOOLEANS:
         values[name] = "1" if _flag(values[name]) else "0"
+
+
+def plain_fields(**values: str) -> tuple[str, ...]:
+    """Return the fields of an order that no client sent (one placed by hand in TWS); those not named are empty."""
+    rest = ("scale_table", "active_start", "active_stop", "hedge_type")
+    names = (*_CONTRACT, *_MAIN, *_EXTENDED, *_TRAIL_AND_SCALE, *rest, *_CLEARING)
+    names += ("delta_neutral", "algo_strategy", *_FLAGS, "conditions", *_ADJUSTED)
+    return tuple(values.get(name, "") for name in names)

@@ -36,6 +36,7 @@ from paper_gateway.faults.scenario import (
 )
 from paper_gateway.faults.schedule import Schedule
 from paper_gateway.hooks import Listener, Wire
+from paper_gateway.place_order import plain_fields
 from paper_gateway.requests import (
     AccountRequest,
     AccountUpdatesRequest,
@@ -245,15 +246,30 @@ class Director:
 
     def _place_by_hand(self, fault: Foreign) -> None:
         self._manual_id += 1
+        kind, limit = ("MKT", "") if fault.limit is None else ("LMT", str(fault.limit))
+        raw = plain_fields(
+            symbol=fault.symbol,
+            sec_type="STK",
+            exchange="SMART",
+            currency="USD",
+            action=fault.action,
+            total_quantity=str(fault.quantity),
+            order_type=kind,
+            limit_price=limit,
+            tif="DAY",
+            order_ref=fault.order_ref,
+            transmit="1",
+        )
         ticket = OrderTicket(
             client_id=_MANUAL_CLIENT,
             order_id=self._manual_id,
             symbol=fault.symbol,
             action=fault.action,
             quantity=Decimal(fault.quantity),
-            order_type="MKT" if fault.limit is None else "LMT",
+            order_type=kind,
             limit_price=fault.limit,
             order_ref=fault.order_ref,
+            raw=raw,
         )
         self._hub.publish(self._hub.brokerage.place(ticket))
 
