@@ -1,13 +1,28 @@
-"""Fixtures of the fault tests."""
+"""Fixtures of the fault tests. ``always`` runs the checkers of G1-G6 and L1 after every one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.faults import invariants
+from tests.faults.engine_room import QUICK, EngineRoom, engine_room
 from tests.risk.stage import Stage
+
+MakeRoom = Callable[..., EngineRoom]
+
+
+@pytest.fixture(autouse=True)
+def always() -> Iterator[None]:
+    """Hold every stage that the test has opened to the invariants."""
+    Stage.opened.clear()
+    yield
+    for stage in Stage.opened:
+        invariants.check(stage)
 
 
 @pytest.fixture
@@ -15,3 +30,38 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     """A project folder with a paper gateway that runs."""
     with Stage(tmp_path) as stage:
         yield stage
+
+
+class RoomStage(Stage):
+    """A stage for engine rooms: a market that moves a little, quotes at once."""
+
+    def start_gateway(self, *options: str) -> Any:
+        """Start the gateway."""
+        return super().start_gateway("--speed", "20", "--seed", str(self.seed), *options)
+
+    seed = 1
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[MakeRoom]:
+    """Make an engine room on a gateway with the given faults; ``config`` is added to what is usual for rooms."""
+    with ExitStack() as stack:
+
+        def make(
+            faults: str = "",
+            *,
+            config: str = QUICK,
+            seed: int = 1,
+            environment: dict[str, str] | None = None,
+            **options: Any,
+        ) -> EngineRoom:
+            folder = tmp_path / f"project{seed}"
+            folder.mkdir()
+            made = RoomStage(folder, config=config, faults=faults)
+            made.seed = seed
+            stage = stack.enter_context(made)
+            stage.environment |= {f"BACKSTOP__{name}": value for name, value in (environment or {}).items()}
+            opened: AbstractContextManager[EngineRoom] = engine_room(stage, **options)
+            return stack.enter_context(opened)
+
+        yield make

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from core.journal import Record, read
 from core.vocabulary import Unknown
@@ -20,12 +20,31 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Stage:
-    """A project folder with a gateway of its own."""
+    """A project folder with a gateway of its own.
+
+    ``faults`` is the text of a scenario; ``begin`` and ``end`` are for those of its faults that name a control file.
+    """
+
+    opened: ClassVar[list[Stage]] = []
+    """Every stage since the list was emptied; the fault tests look at each when a test has ended."""
 
     def __init__(
-        self, folder: Path, *, symbols: tuple[str, ...] = ("AAPL", "IBM", "MSFT"), config: str = ""
+        self,
+        folder: Path,
+        *,
+        symbols: tuple[str, ...] = ("AAPL", "IBM", "MSFT"),
+        config: str = "",
+        faults: str = "",
     ) -> None:
         self.folder = folder
+        # Beside the folder: a test may fill that one's disk or take it away.
+        self.audit = folder.parent / f"{folder.name}-audit.jsonl"
+        self.control = folder.parent / f"{folder.name}-control"
+        self.control.mkdir(exist_ok=True)
+        self.scenario = folder.parent / f"{folder.name}-faults.yaml"
+        self.scenario.write_text(faults)
+        self.excused: dict[str, str] = {}
+        """Invariants that the scenario itself breaks, each with the reason."""
         self.processes: list[subprocess.Popen[bytes]] = []
         self.symbols = symbols
         self.extra = config
@@ -39,6 +58,7 @@ class Stage:
         self.watchdog: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        Stage.opened.append(self)
         self.start_gateway()
         return self
 
@@ -82,9 +102,17 @@ class Stage:
         return match
 
     def start_gateway(self, *options: str) -> subprocess.Popen[bytes]:
-        process = self.spawn(
-            "-m", "paper_gateway", "--port", str(self.port), "--start", "2012-11-12", *options, name="gateway"
+        fixed: tuple[str, ...] = (
+            "--port",
+            str(self.port),
+            "--start",
+            "2012-11-12",
+            "--audit",
+            str(self.audit),
         )
+        if self.scenario.stat().st_size:
+            fixed += ("--faults", str(self.scenario), "--fault-control", str(self.control))
+        process = self.spawn("-m", "paper_gateway", *fixed, *options, name="gateway")
         found = self.await_line("gateway", r"listening on 127.0.0.1:(\d+)\n", process)
         self.port = int(found.group(1))
         symbols = ", ".join(self.symbols)
@@ -104,6 +132,20 @@ class Stage:
         if ready:
             self.await_line("peer", r"(?m)^ready$", process)
         return process
+
+    def begin(self, *names: str) -> None:
+        """Begin the faults that name these control files; returns when the gateway has seen them."""
+        before = self.output("gateway").count("began=True")
+        for name in names:
+            (self.control / name).touch()
+        wait_for(lambda: self.output("gateway").count("began=True") >= before + len(names), "the faults")
+
+    def end(self, *names: str) -> None:
+        """End them; returns when the gateway has seen that."""
+        before = self.output("gateway").count("began=False")
+        for name in names:
+            (self.control / name).unlink()
+        wait_for(lambda: self.output("gateway").count("began=False") >= before + len(names), "their end")
 
     @property
     def logs(self) -> Path:
