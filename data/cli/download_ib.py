@@ -20,7 +20,6 @@ from data.history_pacing import RELAXED, STRICT, HistoryPacer
 from data.store.writer import HistoryWriter
 
 _SMALL_BAR_S = 30
-_CONNECT_S = 20.0
 _ANSWER_S = 120.0
 
 
@@ -40,9 +39,9 @@ def download_ib(request: DownloadRequest) -> ExitCode:
     session = _session(request, broker, clock)
     session.start()
     try:
-        if not session.wait_ready(_CONNECT_S):
+        if not session.wait_ready(request.options.wait):
             print(
-                f"no broker at {broker.host}:{broker.port} within {_CONNECT_S:g} s: is TWS or IB Gateway running, with "
+                f"no broker at {broker.host}:{broker.port} within {request.options.wait} s: is TWS or IB Gateway running, with "
                 "its API on?",
                 file=sys.stderr,
             )
@@ -78,7 +77,7 @@ def _drop(_logger: object, _name: str, _event: structlog.typing.EventDict) -> st
 
 
 def _download(request: DownloadRequest, session: IBSession, clock: SystemClock) -> ExitCode:
-    now_s = session.current_time().result(_CONNECT_S)
+    now_s = session.current_time().result(_ANSWER_S)
     if isinstance(now_s, Unknown):
         raise DataError([f"the broker doesn't tell the time: {now_s}"])
     size_s, calendar = request.options.size, request.calendar()

@@ -144,6 +144,13 @@ def _add_download(commands: _Commands) -> None:
         "--client-id", type=int, default=31, metavar="ID", help="ib: no other client's (%(default)s)"
     )
     parser.add_argument(
+        "--wait",
+        type=_count,
+        default=20,
+        metavar="S",
+        help="ib: patience with the connection (%(default)s s)",
+    )
+    parser.add_argument(
         "--pacing",
         choices=("strict", "relaxed"),
         default="strict",

@@ -29,7 +29,6 @@ from data.store.writer import HistoryWriter
 
 SOURCE: Final = "ib"
 MOST_TRIES: Final = 6
-_PACING_WAIT_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 600.0
 _PUBLISH_EVERY: Final = 200
 _PATIENCE_S: Final = 600.0
@@ -92,6 +91,8 @@ class IBDownload:
         Keeps the broker's pace.
     clock, sleep
         Time, and how to let some of it pass.
+    pacing_wait_s
+        First pause when the broker says that we are too fast all the same; it doubles.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class IBDownload:
         clock: Clock,
         sleep: Callable[[float], None],
         progress: Progress,
+        pacing_wait_s: float = 60.0,
     ) -> None:
         self._port = port
         self._writer = writer
@@ -112,6 +114,7 @@ class IBDownload:
         self._clock = clock
         self._sleep = sleep
         self._progress = progress
+        self._pacing_wait_s = pacing_wait_s
         self._given_up: set[str] = set()
         now_ns = clock.now_ns()
         for asked_ns, topic, request in writer.requests_since(now_ns - round(pacer.memory_s * NS_PER_S)):
@@ -162,7 +165,7 @@ class IBDownload:
                     )
                 return
             if answer is Unknown.REFUSED:
-                wait_s = min(_PACING_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
+                wait_s = min(self._pacing_wait_s * 2**attempt, _LONGEST_WAIT_S)
                 self._pacer.close_for(wait_s)
                 self._progress.say(f"the broker says that we are too fast: {wait_s:.0f} s")
             elif answer is Unknown.DISCONNECTED:
