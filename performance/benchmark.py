@@ -25,6 +25,7 @@ def beta(returns: Series, benchmark: Series) -> float:
     -----
     Formula: ``cov(r, b) / var(b)``
     Source: W. F. Sharpe, "Capital Asset Prices", Journal of Finance 19 (1964).
+    Peers: Equal to empyrical.beta, quantstats.greeks.
     """
     ours, theirs = as_pair(returns, benchmark)
     if deviation(theirs) == 0.0 or len(ours) < 2:
@@ -45,8 +46,10 @@ def alpha_annual(
 
     Notes
     -----
-    Formula: ``P * (mean(r - f) - beta * mean(b - f))``; empyrical compounds the mean over the year instead
+    Formula: ``P * (mean(r - f) - beta * mean(b - f))``
     Source: M. C. Jensen, "The Performance of Mutual Funds in the Period 1945-1964", Journal of Finance 23 (1968).
+    Peers: Equal to quantstats.greeks, which knows no risk-free rate. Unlike empyrical.alpha, which compounds the
+    mean over the year.
     """
     ours, theirs = as_pair(returns, benchmark)
     free = per_period(risk_free_annual, periods_per_year)
@@ -89,6 +92,7 @@ def r_squared(returns: Series, benchmark: Series) -> float:
     -----
     Formula: ``correlation ** 2``
     Source: C. R. Bacon (2008).
+    Peers: Equal to quantstats.r_squared.
     """
     return correlation(returns, benchmark) ** 2
 
@@ -122,6 +126,7 @@ def information_ratio(returns: Series, benchmark: Series, *, periods_per_year: f
     -----
     Formula: ``sqrt(P) * mean(r - b) / std(r - b)``
     Source: T. H. Goodwin, "The Information Ratio", Financial Analysts Journal 54 (1998).
+    Peers: Unlike empyrical.excess_sharpe, quantstats.information_ratio, which are of one period, not annualised.
     """
     ours, theirs = as_pair(returns, benchmark)
     active = ours - theirs
@@ -157,6 +162,7 @@ def up_capture(returns: Series, benchmark: Series, *, periods_per_year: float = 
     -----
     Formula: ``cagr(r | b > 0) / cagr(b | b > 0)``
     Source: Morningstar, Upside and Downside Capture Ratio methodology.
+    Peers: Equal to empyrical.up_capture.
     """
     ours, theirs = as_pair(returns, benchmark)
     return _capture(ours, theirs, theirs > 0.0, periods_per_year)
@@ -174,6 +180,7 @@ def down_capture(returns: Series, benchmark: Series, *, periods_per_year: float 
     -----
     Formula: ``cagr(r | b < 0) / cagr(b | b < 0)``
     Source: Morningstar, Upside and Downside Capture Ratio methodology.
+    Peers: Equal to empyrical.down_capture.
     """
     ours, theirs = as_pair(returns, benchmark)
     return _capture(ours, theirs, theirs < 0.0, periods_per_year)
@@ -196,6 +203,7 @@ def capture_ratio(returns: Series, benchmark: Series, *, periods_per_year: float
     -----
     Formula: ``up_capture / down_capture``
     Source: Morningstar, Upside and Downside Capture Ratio methodology.
+    Peers: Equal to empyrical.up_down_capture.
     """
     up = up_capture(returns, benchmark, periods_per_year=periods_per_year)
     return ratio(up, down_capture(returns, benchmark, periods_per_year=periods_per_year))
@@ -215,6 +223,7 @@ def treynor_ratio(
     -----
     Formula: ``P * mean(r - f) / beta``
     Source: J. L. Treynor, "How to Rate Management of Investment Funds", Harvard Business Review 43 (1965).
+    Peers: Unlike quantstats.treynor_ratio, which takes the total return instead of the mean of a year.
     """
     ours, theirs = as_pair(returns, benchmark)
     free = per_period(risk_free_annual, periods_per_year)
@@ -253,6 +262,7 @@ def batting_average(returns: Series, benchmark: Series) -> float:
     -----
     Formula: ``count(r > b) / n``
     Source: C. R. Bacon (2008).
+    Peers: Equal to empyrical.batting_average.
     """
     ours, theirs = as_pair(returns, benchmark)
     return mean((ours > theirs).astype(np.float64))

@@ -56,6 +56,7 @@ def max_drawdown(equity: Series) -> float:
     -----
     Formula: ``max(1 - equity / running peak)``
     Source: M. Magdon-Ismail and A. F. Atiya, "Maximum Drawdown", Risk 17 (2004).
+    Peers: Unlike empyrical.max_drawdown, quantstats.max_drawdown, which are its negative.
     """
     return float(drawdown_curve(equity).max(initial=0.0))
 
@@ -123,6 +124,7 @@ def ulcer_index(equity: Series) -> float:
     -----
     Formula: ``sqrt(mean((1 - equity / running peak) ** 2))``
     Source: P. Martin and B. McCann, The Investor's Guide to Fidelity Funds (1989).
+    Peers: Unlike quantstats.ulcer_index, which divides by n - 1 without counting the opening value.
     """
     falls = drawdown_curve(equity)
     return float(np.sqrt(np.mean(falls**2))) if falls.size else 0.0

@@ -34,7 +34,8 @@ FAMILIES = {
 class Measure:
     """One entry of the catalogue; its words come from the function's docstring.
 
-    ``data`` names the arrays it needs, ``settings`` the conventions and options it knows.
+    ``peers`` says which functions of empyrical and quantstats give the same figure, and why others don't; empty where
+    they have none. ``data`` names the arrays it needs, ``settings`` the conventions and options it knows.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measure:
     result: str
     formula: str
     source: str
+    peers: str
     data: tuple[str, ...]
     settings: tuple[str, ...]
     function: Callable[..., float]
@@ -90,7 +92,8 @@ def _entry(family: str, function: Callable[..., float]) -> Measure:
         summary=summary,
         result=result,
         formula=_between(notes, "Formula:", "Source:"),
-        source=_between(notes, "Source:", "\n\n"),
+        source=_between(notes, "Source:", "Peers:"),
+        peers=_between(notes, "Peers:", "\n\n"),
         data=tuple(one.name for one in arguments if one.kind is not one.KEYWORD_ONLY),
         settings=tuple(one.name for one in arguments if one.kind is one.KEYWORD_ONLY),
         function=function,
@@ -148,7 +151,7 @@ def describe(names: Mapping[str, Measure] = CATALOGUE) -> str:
             lines += [family.upper(), ""]
         needs = ", ".join((*one.data, *(f"[{setting}]" for setting in one.settings)))
         lines.append(f"{name}({needs})")
-        for text in (one.summary, one.formula, one.result, one.source):
+        for text in (one.summary, one.formula, one.result, one.source, one.peers):
             lines += textwrap.wrap(text, 110, initial_indent="    ", subsequent_indent="      ")
         lines.append("")
     return "\n".join(lines)

@@ -110,6 +110,8 @@ def probabilistic_sharpe_ratio(
     -----
     Formula: ``Phi((S - S*) * sqrt(n - 1) / sqrt(1 - skewness * S + (kurtosis - 1) / 4 * S ** 2))``
     Source: D. H. Bailey and M. Lopez de Prado, "The Sharpe Ratio Efficient Frontier", Journal of Risk 15 (2012).
+    Peers: Unlike quantstats.probabilistic_sharpe_ratio, which corrects the bias of both moments for normal returns; the
+    difference vanishes with n.
     """
     array = as_returns(returns)
     return probability_above(

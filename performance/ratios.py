@@ -34,6 +34,7 @@ def sharpe_ratio(returns: Series, *, periods_per_year: float = 252.0, risk_free_
     -----
     Formula: ``sqrt(P) * mean(r - f) / std(r - f)``
     Source: W. F. Sharpe, "The Sharpe Ratio", Journal of Portfolio Management 21 (1994).
+    Peers: Equal to empyrical.sharpe_ratio, quantstats.sharpe.
     """
     excess = _excess(returns, risk_free_annual, periods_per_year)
     return math.sqrt(periods_per_year) * ratio(mean(excess), deviation(excess))
@@ -54,6 +55,8 @@ def autocorrelation_adjusted_sharpe_ratio(
     Formula: ``q / sqrt(q + 2 * sum((q - k) * rho_k for k = 1..lags)) * mean(r - f) / std(r - f)`` with ``q = P``.
     Lo sums up to lag q - 1; for daily returns those are mostly noise, so later ones are taken as 0
     Source: A. W. Lo, "The Statistics of Sharpe Ratios", Financial Analysts Journal 58 (2002), equation 20.
+    Peers: Unlike quantstats.smart_sharpe, which lets the absolute first autocorrelation decay over all lags:
+    alternating returns, whose year is less risky, are punished there.
     """
     excess = _excess(returns, risk_free_annual, periods_per_year)
     if len(excess) < lags + 2:
@@ -103,6 +106,7 @@ def sortino_ratio(
     -----
     Formula: ``sqrt(P) * mean(r - f) / sqrt(mean(min(r - f, 0) ** 2))``
     Source: F. A. Sortino and L. N. Price, J. Investing 3 (1994).
+    Peers: Equal to empyrical.sortino_ratio, quantstats.sortino.
     """
     excess = _excess(returns, risk_free_annual, periods_per_year)
     if not excess.size:
@@ -123,6 +127,7 @@ def omega_ratio(returns: Series, *, periods_per_year: float = 252.0, risk_free_a
     -----
     Formula: ``sum(max(r - f, 0)) / sum(max(f - r, 0))``
     Source: C. Keating and W. F. Shadwick, "A Universal Performance Measure", J. Performance Measurement 6 (2002).
+    Peers: Equal to empyrical.omega_ratio, quantstats.omega.
     """
     excess = _excess(returns, risk_free_annual, periods_per_year)
     return ratio(float(np.maximum(excess, 0.0).sum()), float(np.maximum(-excess, 0.0).sum()))
@@ -159,6 +164,7 @@ def gain_to_pain_ratio(returns: Series) -> float:
     -----
     Formula: ``sum(r) / sum(max(-r, 0))``
     Source: J. D. Schwager, Hedge Fund Market Wizards (2012), appendix A.
+    Peers: Equal to quantstats.gain_to_pain_ratio.
     """
     array = as_returns(returns)
     return ratio(float(array.sum()), float(np.maximum(-array, 0.0).sum()))
@@ -176,6 +182,7 @@ def common_sense_ratio(returns: Series) -> float:
     -----
     Formula: ``sum(max(r, 0)) / sum(max(-r, 0)) * tail ratio``
     Source: L. Bernut, Algorithmic Short Selling with Python (2021).
+    Peers: Equal to quantstats.common_sense_ratio.
     """
     array = as_returns(returns)
     gains, losses = float(np.maximum(array, 0.0).sum()), float(np.maximum(-array, 0.0).sum())
@@ -194,6 +201,7 @@ def mar_ratio(returns: Series, *, periods_per_year: float = 252.0) -> float:
     -----
     Formula: ``cagr / max_drawdown``
     Source: Managed Account Reports (L. Rose, 1978).
+    Peers: Equal to empyrical.calmar_ratio, quantstats.calmar: what these call Calmar covers the whole time.
     """
     return ratio(cagr(returns, periods_per_year=periods_per_year), _largest_fall(as_returns(returns)))
 
@@ -210,6 +218,7 @@ def calmar_ratio(returns: Series, *, periods_per_year: float = 252.0) -> float:
     -----
     Formula: ``cagr / max_drawdown`` over the last ``3 * P`` returns
     Source: T. W. Young, "Calmar Ratio: A Smoother Tool", Futures (1991).
+    Peers: Unlike empyrical.calmar_ratio, quantstats.calmar, which cover the whole time: see `mar_ratio`.
     """
     last = as_returns(returns)[-max(round(3.0 * periods_per_year), 1) :]
     return mar_ratio(last, periods_per_year=periods_per_year)
@@ -227,6 +236,7 @@ def recovery_factor(returns: Series) -> float:
     -----
     Formula: ``total return / max_drawdown``
     Source: plain.
+    Peers: Unlike quantstats.recovery_factor, which adds the returns up instead of compounding them.
     """
     return ratio(total_return(returns), _largest_fall(as_returns(returns)))
 
@@ -245,6 +255,7 @@ def ulcer_performance_index(
     -----
     Formula: ``(cagr - risk_free_annual) / ulcer_index``
     Source: P. Martin and B. McCann, The Investor's Guide to Fidelity Funds (1989).
+    Peers: Unlike quantstats.ulcer_performance_index, which takes the total return instead of that of a year.
     """
     growth = cagr(returns, periods_per_year=periods_per_year) - risk_free_annual
     return ratio(growth, ulcer_index(_curve(as_returns(returns))))
@@ -321,6 +332,7 @@ def stability(returns: Series) -> float:
     -----
     Formula: ``correlation(log(equity), time) ** 2``
     Source: empyrical (Quantopian), ``stability_of_timeseries``; here with the equity from before the first return.
+    Peers: Unlike empyrical.stability_of_timeseries, which leaves out the equity before the first return.
     """
     array = as_returns(returns)
     if array.size < 2 or array.min() == -1.0 or array.max() == array.min() == 0.0:

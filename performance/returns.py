@@ -32,6 +32,7 @@ def total_return(returns: Series) -> float:
     -----
     Formula: ``prod(1 + r) - 1``
     Source: C. R. Bacon, Practical Portfolio Performance Measurement and Attribution (2nd ed. 2008).
+    Peers: Equal to empyrical.cum_returns_final, quantstats.comp.
     """
     return float(np.prod(1.0 + as_returns(returns)) - 1.0)
 
@@ -48,6 +49,7 @@ def cagr(returns: Series, *, periods_per_year: float = 252.0) -> float:
     -----
     Formula: ``prod(1 + r) ** (P / n) - 1``
     Source: GIPS Standards Handbook (2020), annualised returns.
+    Peers: Equal to empyrical.annual_return, empyrical.cagr, quantstats.cagr.
     """
     growth = annual_log_growth(returns, periods_per_year=periods_per_year)
     return math.expm1(growth) if not growth > 700.0 else math.inf  # beyond it a float overflows
@@ -100,6 +102,7 @@ def best_period(returns: Series) -> float:
     -----
     Formula: ``max(r)``
     Source: plain.
+    Peers: Equal to quantstats.best.
     """
     array = as_returns(returns)
     return float(array.max()) if array.size else NAN
@@ -117,6 +120,7 @@ def worst_period(returns: Series) -> float:
     -----
     Formula: ``min(r)``
     Source: plain.
+    Peers: Equal to quantstats.worst.
     """
     array = as_returns(returns)
     return float(array.min()) if array.size else NAN
@@ -134,6 +138,8 @@ def share_of_gains(returns: Series) -> float:
     -----
     Formula: ``count(r > 0) / n``
     Source: plain.
+    Peers: Unlike quantstats.win_rate, which leaves out the periods without a return: a strategy that seldom trades
+    looks better there.
     """
     return mean((as_returns(returns) > 0.0).astype(np.float64))
 
@@ -150,6 +156,7 @@ def average_gain(returns: Series) -> float:
     -----
     Formula: ``mean(r | r > 0)``
     Source: plain.
+    Peers: Equal to quantstats.avg_win.
     """
     array = as_returns(returns)
     return mean(array[array > 0.0])
@@ -167,6 +174,7 @@ def average_loss(returns: Series) -> float:
     -----
     Formula: ``-mean(r | r < 0)``
     Source: plain.
+    Peers: Unlike quantstats.avg_loss, which is its negative.
     """
     array = as_returns(returns)
     return -mean(array[array < 0.0])
@@ -184,6 +192,7 @@ def longest_run_of_gains(returns: Series) -> float:
     -----
     Formula: ``longest run of r > 0``
     Source: plain.
+    Peers: Equal to quantstats.consecutive_wins.
     """
     return float(longest_run(as_returns(returns) > 0.0))
 
@@ -200,6 +209,7 @@ def longest_run_of_losses(returns: Series) -> float:
     -----
     Formula: ``longest run of r < 0``
     Source: plain.
+    Peers: Equal to quantstats.consecutive_losses.
     """
     return float(longest_run(as_returns(returns) < 0.0))
 
@@ -282,6 +292,7 @@ def best_month(returns: Series, dates: Dates) -> float:
     -----
     Formula: ``max(prod(1 + r) - 1 by month)``
     Source: plain.
+    Peers: Equal to empyrical.aggregate_returns.
     """
     return best_period(compounded_by(returns, dates, "M"))
 
@@ -298,6 +309,7 @@ def worst_month(returns: Series, dates: Dates) -> float:
     -----
     Formula: ``min(prod(1 + r) - 1 by month)``
     Source: plain.
+    Peers: Equal to empyrical.aggregate_returns.
     """
     return worst_period(compounded_by(returns, dates, "M"))
 
@@ -314,6 +326,7 @@ def worst_year(returns: Series, dates: Dates) -> float:
     -----
     Formula: ``min(prod(1 + r) - 1 by year)``
     Source: plain.
+    Peers: Equal to empyrical.aggregate_returns.
     """
     return worst_period(compounded_by(returns, dates, "Y"))
 
@@ -330,6 +343,7 @@ def share_of_winning_months(returns: Series, dates: Dates) -> float:
     -----
     Formula: ``count(month > 0) / months``
     Source: plain.
+    Peers: Equal to empyrical.aggregate_returns.
     """
     return share_of_gains(compounded_by(returns, dates, "M"))
 

@@ -35,6 +35,7 @@ def volatility_annual(returns: Series, *, periods_per_year: float = 252.0) -> fl
     -----
     Formula: ``sqrt(P) * std(r)``
     Source: C. R. Bacon (2008).
+    Peers: Equal to empyrical.annual_volatility, quantstats.volatility.
     """
     return math.sqrt(periods_per_year) * deviation(as_returns(returns))
 
@@ -53,6 +54,7 @@ def downside_deviation_annual(
     -----
     Formula: ``sqrt(P * mean(min(r - f, 0) ** 2))``
     Source: F. A. Sortino and L. N. Price, "Performance Measurement in a Downside Risk Framework", J. Investing 3 (1994).
+    Peers: Equal to empyrical.downside_risk.
     """
     short = np.minimum(as_returns(returns) - per_period(risk_free_annual, periods_per_year), 0.0)
     return math.sqrt(periods_per_year * mean(short**2)) if short.size else NAN
@@ -70,6 +72,7 @@ def skewness(returns: Series) -> float:
     -----
     Formula: ``m3 / m2 ** 1.5`` with ``mk = mean((r - mean(r)) ** k)``
     Source: D. N. Joanes and C. A. Gill, "Comparing Measures of Sample Skewness and Kurtosis", The Statistician 47 (1998), g1.
+    Peers: Unlike quantstats.skew, which corrects the bias for normal returns (G1); the difference vanishes with n.
     """
     return _standard_moment(as_returns(returns), 3)
 
@@ -86,6 +89,8 @@ def excess_kurtosis(returns: Series) -> float:
     -----
     Formula: ``m4 / m2 ** 2 - 3`` with ``mk = mean((r - mean(r)) ** k)``
     Source: D. N. Joanes and C. A. Gill (1998), g2.
+    Peers: Unlike quantstats.kurtosis, which corrects the bias for normal returns (G2); the difference vanishes
+    with n.
     """
     return _standard_moment(as_returns(returns), 4) - 3.0
 
@@ -146,6 +151,8 @@ def value_at_risk(returns: Series, *, confidence: float = 0.95) -> float:
     -----
     Formula: ``-quantile(r, 1 - confidence)``, interpolated linearly
     Source: P. Jorion, Value at Risk (3rd ed. 2007); R. J. Hyndman and Y. Fan (1996), type 7.
+    Peers: Unlike empyrical.value_at_risk, which is its negative. Unlike quantstats.value_at_risk, which assumes a
+    normal distribution.
     """
     check_confidence(confidence)
     array = as_returns(returns)
@@ -164,6 +171,9 @@ def conditional_value_at_risk(returns: Series, *, confidence: float = 0.95) -> f
     -----
     Formula: ``-mean(smallest (1 - confidence) of r)``, the last one in part
     Source: C. Acerbi and D. Tasche, "On the Coherence of Expected Shortfall", J. Banking & Finance 26 (2002), def. 2.6.
+    Peers: Unlike empyrical.conditional_value_at_risk, which is negative and takes a whole number of periods, one
+    more than fits. Unlike
+    quantstats.conditional_value_at_risk, which is negative and assumes a normal distribution.
     """
     check_confidence(confidence)
     array = as_returns(returns)
@@ -182,6 +192,7 @@ def gaussian_value_at_risk(returns: Series, *, confidence: float = 0.95) -> floa
     -----
     Formula: ``-(mean(r) + z * std(r))`` with ``z`` the normal quantile of ``1 - confidence``
     Source: RiskMetrics Technical Document (4th ed. 1996).
+    Peers: Unlike quantstats.value_at_risk, which is its negative.
     """
     check_confidence(confidence)
     array = as_returns(returns)
@@ -250,6 +261,7 @@ def tail_ratio(returns: Series) -> float:
     -----
     Formula: ``abs(quantile(r, 0.95)) / abs(quantile(r, 0.05))``
     Source: empyrical (Quantopian), ``tail_ratio``.
+    Peers: Equal to empyrical.tail_ratio, quantstats.tail_ratio.
     """
     array = as_returns(returns)
     if not array.size:

@@ -135,6 +135,7 @@ def profit_factor(profits: Series) -> float:
     -----
     Formula: ``sum(max(p, 0)) / sum(max(-p, 0))``
     Source: R. Pardo (2008).
+    Peers: Equal to quantstats.profit_factor.
     """
     array = as_array(profits, "profits")
     return ratio(float(np.maximum(array, 0.0).sum()), float(np.maximum(-array, 0.0).sum()))
@@ -186,6 +187,7 @@ def payoff_ratio(profits: Series) -> float:
     -----
     Formula: ``average_winner / average_loser``
     Source: R. Vince, Portfolio Management Formulas (1990).
+    Peers: Equal to quantstats.payoff_ratio.
     """
     return ratio(average_winner(profits), average_loser(profits))
 
@@ -218,6 +220,7 @@ def kelly_fraction(profits: Series) -> float:
     -----
     Formula: ``w - (1 - w) / payoff`` with ``w`` the share of profits among round trips that are not 0
     Source: J. L. Kelly, Bell System Technical Journal 35 (1956); E. O. Thorp (2006).
+    Peers: Equal to quantstats.kelly_criterion.
     """
     array = as_array(profits, "profits")
     decided = array[array != 0.0]
