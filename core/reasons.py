@@ -29,6 +29,7 @@ class Reason(IntEnum):
     STOPPED_OUT = 14
     NO_NLV = 15
     STRATEGY_CAPITAL = 16
+    PAIR_BROKEN = 17
     # pre-trade checks
     SYMBOL_NOT_ALLOWED = 30
     PRICE_COLLAR = 31
