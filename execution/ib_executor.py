@@ -5,7 +5,7 @@ that the broker never fills both, whichever comes first. For a *reduction* the s
 remain, and the exit goes without a group: brokers reduce a group in proportion to the fill, not by its size.
 
 An exit is not sent while anything else may still change the position: a working entry is cancelled first, an earlier
-exit or an unbooked fill is waited for. The denial is ``Reason.EXIT_PENDING``, and the engine asks again.
+exit, a stop that has begun to fill, or an unbooked fill is waited for. The denial is ``Reason.EXIT_PENDING``, and the engine asks again.
 """
 
 from __future__ import annotations
@@ -183,6 +183,10 @@ class IBExecutor:
         states = [state for state in self.manager.book.pending() if state.order.purpose in wanted]
         return tuple(state.order_ref for state in states if self.cancel(state.order_ref, reason))
 
+    def cancel_entries(self, strategy: str, symbol: str, reason: str) -> None:
+        """Ask for the end of what still enters one position."""
+        self._cancel_entries(self.manager.book.pending(strategy=strategy, symbol=symbol), reason)
+
     def cancel_stray(self, stray: StrayOrder) -> None:
         """End both incarnations of an order that the broker has twice; once for each report of a new one."""
         if stray.order_ids in self._cancelled_strays:
@@ -232,16 +236,23 @@ class IBExecutor:
 
     def _obstacle(self, pending: Sequence[OrderState]) -> str:
         """Why the position's size isn't final; entries that stand in the way are cancelled."""
-        entries = [s for s in pending if s.order.purpose is Purpose.ENTRY and s.is_live]
-        for state in entries:
-            self.cancel(state.order_ref, "an exit waits for its end")
+        entries = self._cancel_entries(pending, "an exit waits for its end")
         if entries:
             return f"{entries[0].order_ref} is still {entries[0].phase}; its rest is cancelled first"
         unbooked = [state for state in pending if state.unbooked]
         if unbooked:
             return f"{unbooked[0].order_ref}: a fill is reported, its execution isn't here yet"
+        triggered = [state for state in pending if state.order.purpose is Purpose.STOP and state.filled]
+        if triggered:  # it is a market order by now, for all of the position
+            return f"{triggered[0].order_ref} was triggered and is filling"
         exits = [state for state in pending if state.order.purpose is not Purpose.STOP]
         return f"{exits[0].order_ref} is still {exits[0].phase}" if exits else ""
+
+    def _cancel_entries(self, pending: Iterable[OrderState], reason: str) -> list[OrderState]:
+        entries = [state for state in pending if state.order.purpose is Purpose.ENTRY and state.is_live]
+        for state in entries:
+            self.cancel(state.order_ref, reason)
+        return entries
 
     def amendment(self, stop: OrderState, quantity: Decimal) -> Outgoing:
         """Message that changes the total quantity of a working stop."""

@@ -149,10 +149,11 @@ def no_duplicate(context: PretradeContext) -> Verdict | None:
 
 
 def no_self_cross(context: PretradeContext) -> Verdict | None:
-    """Deny an entry that could trade with an order of ours. A resting stop can't until it triggers."""
+    """Deny an entry that could trade with an order of ours. A resting stop can't, one that has begun to fill can."""
     order = context.order
     for state in context.pending:
-        if state.order.side is order.side.opposite and state.order.purpose is not Purpose.STOP:
+        rests = state.order.purpose is Purpose.STOP and not state.filled
+        if state.order.side is order.side.opposite and not rests:
             return Reason.SELF_CROSS, f"{state.order_ref} is on the other side"
     return None
 

@@ -7,7 +7,8 @@ backtest does (docs/backtesting.md), so that a paper session and a backtest over
 - Nothing fills where it was placed. At the first step of a bar, at the bar's open: what triggered stops have left, then
   orders that stand alone, then those that have children; each by time.
 - A stop is triggered by the step that reaches it, and fills at its price, or at the bar's open when that lies beyond. The
-  stop of an order that has just filled works from that bar's first step on.
+  stop of an order that has just filled works from that bar's first step on. One that is triggered ends what is left of
+  its parent: the rest doesn't fill any more.
 - Every price moves against the order by half the spread, slippage, and impact that grows with the square root of its
   share of the bar's volume. Prices are whole micro-dollars.
 - The orders of a symbol share what the bar's volume allows; the rest waits for the next bar's open.
@@ -144,8 +145,11 @@ class BarFills:
         bar = self._bars[symbol]
         working = [order for order in self._store.books[symbol].orders if order.is_active]
         for order in sorted((order for order in working if not order.is_stop), key=self._rank):
-            if order.is_active:
+            if order.is_active and not self._is_stopped(order):
                 self._fill(order, bar.open, bar)
+
+    def _is_stopped(self, order: WorkingOrder) -> bool:
+        return any(child.elected for child in self._store.children(order))
 
     def _rank(self, order: WorkingOrder) -> tuple[int, int]:
         if order.kind is OrderType.STOP:

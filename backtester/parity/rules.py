@@ -63,6 +63,9 @@ class OrderRules:
         self._limits = limits
         self._overnight = overnight
         self._working: dict[Key, _Working] = {}
+        self._ending: dict[
+            Key, _Working
+        ] = {}  # asked to end at this bar, which is not confirmed before the next
         self._told: dict[Key, Reason] = {}
         self.orders: list[PlacedOrder] = []
         self.denials: list[AccountDenial] = []
@@ -102,6 +105,7 @@ class OrderRules:
     def place(self, bar_end_ns: int, wishes: Iterable[Wish], *, session_goes_on: bool) -> None:
         """Order what the decisions want: refusals are told, then exits go, then entries."""
         wishes = tuple(wishes)
+        self._ending.clear()
         for wish in wishes:
             if wish.target == wish.position and wish.reason:
                 self._deny(bar_end_ns, wish.key, wish.reason, 0)
@@ -117,7 +121,7 @@ class OrderRules:
         order = self._working.get(wish.key)
         if order is not None:
             if order.purpose is Purpose.ENTRY:
-                del self._working[wish.key]
+                self._ending[wish.key] = self._working.pop(wish.key)
             self._deny(bar_end_ns, wish.key, Reason.EXIT_PENDING, abs(change))
             return
         self._send(bar_end_ns, wish, Purpose.EXIT, change)
@@ -147,8 +151,8 @@ class OrderRules:
 
     def _crosses(self, wish: Wish) -> bool:
         return any(
-            symbol == wish.symbol and order.purpose is not Purpose.STOP and order.left * wish.target < 0
-            for (_strategy, symbol), order in self._working.items()
+            symbol == wish.symbol and order.left * wish.target < 0
+            for (_strategy, symbol), order in (self._working | self._ending).items()
         )
 
     def _send(self, bar_end_ns: int, wish: Wish, purpose: Purpose, quantity: int) -> None:

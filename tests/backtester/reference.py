@@ -90,6 +90,7 @@ class Reference:
         self.schedule = SCHEDULES.get(assumed.commission)
         self.grid = PriceGrid({})
         self.orders: dict[Key, WorkingOrder] = {}
+        self.ending: dict[Key, WorkingOrder] = {}
         self.stops: dict[Key, Decimal] = {}
         self.told: dict[Key, Reason] = {}
         self.peak = assumed.cash
@@ -209,6 +210,7 @@ class Reference:
     def _order(
         self, bar: int, decisions: tuple[Decision, ...], rows: dict[str, Bar], market_open: bool
     ) -> None:
+        self.ending.clear()
         for one in decisions:
             if one.target == one.position and one.reason:
                 self.deny(bar, (one.strategy, one.symbol), one.reason, 0)
@@ -232,7 +234,7 @@ class Reference:
             self.told.pop(key, None)
             return
         if order.kind == "ENTRY":
-            del self.orders[key]
+            self.ending[key] = self.orders.pop(key)
         self.deny(bar, key, Reason.EXIT_PENDING, abs(change))
 
     def _enter(self, bar: int, one: Decision, rows: dict[str, Bar], market_open: bool) -> None:
@@ -261,8 +263,8 @@ class Reference:
             return Reason.PRICE_COLLAR
         if abs(quantity) * close > limits.max_order_notional:
             return Reason.MAX_NOTIONAL
-        for (_other, symbol), order in self.orders.items():
-            if symbol == key[1] and order.kind != "STOP" and order.left * quantity < 0:
+        for (_other, symbol), order in (self.orders | self.ending).items():
+            if symbol == key[1] and order.left * quantity < 0:
                 return Reason.SELF_CROSS
         return Reason.NONE
 

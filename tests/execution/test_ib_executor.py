@@ -282,3 +282,21 @@ def test_what_the_engines_state_forbids(change: dict[str, object], entry: Reason
     conditions = TradingConditions(**(known | change))  # type: ignore[arg-type]
     assert permission(Purpose.ENTRY, "IBM", conditions) is entry
     assert permission(Purpose.EXIT, "IBM", conditions) is exit_
+
+
+def test_an_exit_is_not_sent_beside_a_stop_that_has_begun_to_fill() -> None:
+    desk = Desk()
+    _entry, stop = desk.open_position()
+    desk.fill(stop, 40)
+    refused = desk.executor.submit([desk.exit(60)], OPEN)
+    assert [denial.reason for denial in refused.denials] == [Reason.EXIT_PENDING]
+    assert "is filling" in refused.denials[0].detail
+
+
+def test_an_entry_does_not_trade_with_a_stop_that_has_begun_to_fill() -> None:
+    desk = Desk()
+    _entry, stop = desk.open_position()
+    assert desk.executor.submit([desk.entry(strategy="mean_reversion")], OPEN).sent, "a stop that rests"
+    desk.fill(stop, 40)
+    refused = desk.executor.submit([desk.entry(strategy="donchian")], OPEN)
+    assert [denial.reason for denial in refused.denials] == [Reason.SELF_CROSS]

@@ -67,3 +67,14 @@ def test_a_fill_that_opens_a_position_is_passed_on(parts: Parts) -> None:
     parts.fill(1, 100, index=0)
     parts.fill(2, 100, index=1)
     assert opened == [("momentum", "IBM")]
+
+
+def test_a_stop_that_was_hit_ends_the_rest_of_its_entry(parts: Parts) -> None:
+    parts.act(100)
+    entry, stop = parts.broker.placed
+    parts.fill(1, 40, index=0)
+    assert parts.broker.cancelled == []
+    parts.fill(2, 40, index=1)
+    assert parts.book.positions() == {}
+    assert parts.broker.cancelled == [entry.order_id]
+    assert stop.order_id not in parts.broker.cancelled
