@@ -6,7 +6,7 @@ The rules, and their order, are those of live trading:
   cancelled then, an exit is waited for. The denial is ``EXIT_PENDING``, and the next bar asks again.
 - No second entry while one works.
 - No entry after a session's last bar (unless bars are daily), none in a symbol that has no bar in this row, none
-  against an order of another strategy, none above the largest order, none whose stop would trigger at once.
+  against an order of another strategy that works or is just being cancelled, none above the largest order, none whose stop would trigger at once.
 - A denial is told when it begins, not again on each bar while it stands.
 
 Not simulated, because they depend on the wall clock: order rate and repeat throttle, the age of quotes, the lease.
@@ -71,6 +71,16 @@ def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decid
             is_entry = book.position[cell] == 0.0 and decided.targets[cell] != 0.0
             if is_entry and book.kind[cell] == Kind.NOTHING:
                 _entry(rules, book, records, decided, cell)
+    _forget_ended(book)
+
+
+@kernel
+def _forget_ended(book: Book) -> None:
+    """Entries whose end was asked for are gone by the next bar."""
+    for strategy in range(book.kind.shape[0]):
+        for symbol in range(book.kind.shape[1]):
+            if book.kind[strategy, symbol] == Kind.NOTHING:
+                book.left[strategy, symbol] = 0
 
 
 @kernel
@@ -116,8 +126,8 @@ def _exit(book: Book, records: Records, decided: Decided, cell: tuple[int, int])
         book.told[cell] = Reason.NONE
         return
     if book.kind[cell] == Kind.ENTRY:
+        # Its end is asked for, and not confirmed before the next bar: what is left still counts for `_crosses`.
         book.kind[cell] = Kind.NOTHING
-        book.left[cell] = 0
     deny(book, records, decided.bar, cell, Reason.EXIT_PENDING, abs(change))
 
 
@@ -160,11 +170,10 @@ def _objection(
 
 @kernel
 def _crosses(book: Book, cell: tuple[int, int], quantity: int) -> bool:
-    """Whether an order of ours works on the other side of the symbol; a stop that was triggered doesn't count."""
+    """Whether an order of ours works on the other side of the symbol; so does a stop that was triggered, not one that rests."""
     for strategy in range(book.kind.shape[0]):
         other = (strategy, cell[1])
-        works = book.kind[other] == Kind.ENTRY or book.kind[other] == Kind.EXIT
-        if works and (book.left[other] > 0) != (quantity > 0):
+        if book.left[other] * quantity < 0:
             return True
     return False
 
