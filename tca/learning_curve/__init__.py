@@ -1,0 +1,1 @@
+"""How fast the algo wheel learns, in a simulated market: regret against the best method, and honest intervals."""
