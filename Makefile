@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-dev paper test check format lint type imports shell fmt bench lock clean
+.PHONY: help setup setup-dev paper parity test check format lint type imports shell fmt bench lock clean
 
 BIN := .venv/bin
 # Two workers: most tests wait for processes. Each has its own ports, sockets and folders. PYTEST_OPTIONS= runs them in order.
@@ -19,6 +19,9 @@ setup-dev:
 
 paper: ## replay real prices through the embedded gateway (./run_system.sh --paper)
 	@./run_system.sh --paper
+
+parity: setup-dev ## a paper session of many days, held against the backtester (PARITY_OPTIONS="--sessions 5")
+	@$(BIN)/python -m scripts.parity $(PARITY_OPTIONS)
 
 test: setup-dev ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)

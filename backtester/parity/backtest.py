@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from itertools import groupby
 
-from backtester.parity.history import AccountDenial, AccountFill, Balance
+from backtester.parity.history import AccountDenial, AccountFill, Balance, PlacedOrder
 from backtester.parity.recorded import Booked, Decided, Event, Paid, Session
 from backtester.result import BacktestFill, BacktestResult
 from core.events import Execution, Order
@@ -86,6 +87,30 @@ def fills_of(result: BacktestResult) -> tuple[AccountFill, ...]:
         )
         for fill in result.fills()
     )
+
+
+def unnamed_orders(result: BacktestResult, orders: Sequence[PlacedOrder]) -> tuple[PlacedOrder, ...]:
+    """Orders that a backtest filled, by the bar that it decided them on, which are not among ``orders``.
+
+    There are none as long as the replay of its fills decides as the backtest did.
+    """
+    named = {(one.bar_end_ns, one.strategy, one.symbol, one.purpose) for one in orders}
+    found: dict[Hashable, PlacedOrder] = {}
+    for fill in result.fills():
+        key = (fill.decided_ns, fill.strategy, fill.symbol, fill.purpose)
+        if fill.purpose is not Purpose.STOP and key not in named:
+            before = found[key].quantity if key in found else 0
+            found[key] = PlacedOrder(
+                bar_end_ns=fill.decided_ns,
+                strategy=fill.strategy,
+                symbol=fill.symbol,
+                side=fill.side,
+                quantity=before + fill.quantity,
+                order_type=OrderType.MARKET,
+                purpose=fill.purpose,
+                reason=_reason_of(fill),
+            )
+    return tuple(found.values())
 
 
 def denials_of(result: BacktestResult) -> tuple[AccountDenial, ...]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from backtester.market import Market, align
-from backtester.parity.backtest import balances_of, denials_of, events_of, fills_of
+from backtester.parity.backtest import balances_of, denials_of, events_of, fills_of, unnamed_orders
 from backtester.parity.compare import Comparison, compare
 from backtester.parity.history import AccountHistory
 from backtester.parity.recorded import Recording
@@ -125,6 +125,7 @@ def _backtest(recording: Recording, basis: Basis, progress: Callable[[], None]) 
     settings = basis.settings.model_copy(update={"backtest": assumed})
     result = run_backtest(settings, basis.market, basis.strategies, basis.weights, first_bar=basis.first_bar)
     orders = Replay(basis, expires=True, progress=progress).run(events_of(result)).orders
+    orders += unnamed_orders(result, orders)
     return AccountHistory(
         orders=orders, fills=fills_of(result), denials=denials_of(result), balances=balances_of(result)
     )
