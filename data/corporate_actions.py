@@ -108,6 +108,11 @@ def not_in_the_prices(
     return tuple(kept)
 
 
+def known_splits(actions: Iterable[CorporateAction]) -> frozenset[tuple[str, date]]:
+    """Symbols and days of splits, for checks that would take them for defects."""
+    return frozenset((one.symbol, one.day) for one in actions if one.kind is ActionKind.SPLIT)
+
+
 def _midnight_ns(day: date) -> int:
     # Exchange sessions of a date end after its midnight UTC in America and Europe.
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * NS_PER_S

@@ -42,7 +42,8 @@ class Source:
     calendar
         Sessions that cover them, and the settlement of the last fills.
     actions
-        Corporate actions of the symbols. Splits are in the prices already unless raw ones were asked for.
+        Corporate actions that the prices don't hold, so that an account must book them: dividends unless prices are
+        adjusted for them, and splits when raw prices were asked for and the source has them.
     report
         Every finding of the checks.
     chosen_later

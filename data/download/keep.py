@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from data.bar_table import BarTable, DataError
+from data.corporate_actions import known_splits
 from data.csv_bars import stamp_table
 from data.download.fetched import Fetched
 from data.exchange_calendar import ExchangeCalendar
@@ -51,7 +52,7 @@ def keep(
     findings += found
     table, left_out = _finished(table, now_ns)
     # The store keeps what the service gave: suspicious bars are told of here and dealt with when they are loaded.
-    _, found = examine(table, calendar, policies)
+    _, found = examine(table, calendar, policies, known_splits(fetched.actions))
     raise_failures(found)
     findings += [replace(one, done="") for one in found]
     series = Series(symbol=fetched.symbol, size_s=fetched.size_s, source=source, prices=fetched.prices)

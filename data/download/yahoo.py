@@ -1,12 +1,14 @@
 """Bars, splits and dividends from Yahoo's chart service, which needs no key and comes without a promise.
 
-Prices are adjusted for splits, not for dividends; dividends are in today's shares too. Yahoo stores prices as 32-bit
+Prices are adjusted for splits, not for dividends. Yahoo gives dividends in today's shares; the store keeps them in the
+shares of their own day, so they are multiplied by the ratios of the splits since. Yahoo stores prices as 32-bit
 floats: the shortest decimal that gives the same float is taken, so that 125.07 doesn't become 125.06999969.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -103,7 +105,7 @@ def fetch_yahoo(source: HttpSource, symbol: str, size_s: int, first: date, last:
         size_s=size_s,
         rows=rows_of(symbol, size_s, stamps, columns, f"yahoo: {symbol}"),
         prices=PriceKind.SPLITS,
-        actions=tuple(sorted(actions)),
+        actions=tuple(sorted(_in_own_shares(one, actions) for one in actions)),
         notes=notes,
     )
 
@@ -172,6 +174,13 @@ def _actions(symbol: str, events: _Events, zone: ZoneInfo) -> list[CorporateActi
         if one.numerator > 0
     ]
     return found
+
+
+def _in_own_shares(action: CorporateAction, all_of_them: set[CorporateAction]) -> CorporateAction:
+    if action.kind is not ActionKind.DIVIDEND:
+        return action
+    later = [one.value for one in all_of_them if one.kind is ActionKind.SPLIT and one.day > action.day]
+    return replace(action, value=action.value * math.prod(later))
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -11,7 +11,7 @@ from data.exchange_calendar import ExchangeCalendar
 from data.quality.findings import Finding, Policies, policies_of
 from data.quality.integrity import Rows, mend, raise_failures
 from data.quality.report import QualityReport
-from data.quality.suspicion import examine
+from data.quality.suspicion import KnownSplits, examine
 
 
 def default_policies() -> Policies:
@@ -67,8 +67,18 @@ def check_rows(
     )
 
 
-def check_tables(tables: Mapping[str, BarTable], calendar: ExchangeCalendar, policies: Policies) -> Checked:
+def check_tables(
+    tables: Mapping[str, BarTable],
+    calendar: ExchangeCalendar,
+    policies: Policies,
+    known_splits: KnownSplits = frozenset(),
+) -> Checked:
     """Examine tables that hold proper bars already.
+
+    Parameters
+    ----------
+    known_splits
+        Symbols and days of splits that whoever uses the bars knows of: no defects.
 
     Raises
     ------
@@ -79,7 +89,7 @@ def check_tables(tables: Mapping[str, BarTable], calendar: ExchangeCalendar, pol
     findings: list[Finding] = []
     left: dict[str, BarTable] = {}
     for symbol, table in tables.items():
-        result, found = examine(table, calendar, policies)
+        result, found = examine(table, calendar, policies, known_splits)
         findings += found
         try:
             raise_failures(found)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Final
 
 import numpy as np
 
-from data.bar_table import BarTable
+from data.bar_table import NS_PER_S, BarTable
 from data.exchange_calendar import ExchangeCalendar
 from data.quality.expected import expected_ends
 from data.quality.findings import Check, Finding, Policies, Policy, moment_text
@@ -31,17 +32,19 @@ LONG_GAP_SESSIONS: Final = 250
 FLAT_BARS: Final = 5
 """So many bars in a row at one and the same price, or without volume at the same four, are stale."""
 
+KnownSplits = frozenset[tuple[str, date]]
 Outcome = tuple[BarTable | None, list[Finding]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """A table under one check: the table, its calendar and the check's policy."""
+    """A table under one check: the table, its calendar, the check's policy, and the splits that are known."""
 
     table: BarTable
     calendar: ExchangeCalendar
     check: Check
     policy: Policy
+    known_splits: KnownSplits
 
     def finding(self, row_ns: int, text: str, *, count: int = 1, done: str = "") -> Finding:
         """Tell of the bar that ends at ``row_ns``."""
@@ -61,8 +64,18 @@ class Suspect:
         return moment_text(int(row_ns), is_daily=self.table.is_daily)
 
 
-def examine(table: BarTable, calendar: ExchangeCalendar, policies: Policies) -> Outcome:
+def examine(
+    table: BarTable,
+    calendar: ExchangeCalendar,
+    policies: Policies,
+    known_splits: KnownSplits = frozenset(),
+) -> Outcome:
     """Run all checks on a table; each sees what the one before it left.
+
+    Parameters
+    ----------
+    known_splits
+        Symbols and days of splits that are no defects.
 
     Returns
     -------
@@ -74,7 +87,15 @@ def examine(table: BarTable, calendar: ExchangeCalendar, policies: Policies) -> 
     for check, step in _STEPS.items():
         if left is None:
             break
-        left, found = step(Suspect(table=left, calendar=calendar, check=check, policy=policies[check]))
+        left, found = step(
+            Suspect(
+                table=left,
+                calendar=calendar,
+                check=check,
+                policy=policies[check],
+                known_splits=known_splits,
+            )
+        )
         findings += found
     return left, findings
 
@@ -192,6 +213,9 @@ def _unadjusted_splits(suspect: Suspect) -> Outcome:
     divisor = np.ones(len(table))
     first = 0
     for split in unadjusted_splits(table, suspect.calendar):
+        day = datetime.fromtimestamp(int(table.end_ns[split.row]) // NS_PER_S, UTC).date()
+        if (table.symbol, day) in suspect.known_splits:
+            continue
         divisor[: split.row] *= split.ratio
         first = split.row
         done = {

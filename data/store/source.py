@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.bar_sizes import parse_size, size_text
 from data.bar_table import DataError
-from data.corporate_actions import CorporateAction, adjust_for_splits, not_in_the_prices
+from data.corporate_actions import CorporateAction, adjust_for_splits, known_splits, not_in_the_prices
 from data.csv_bars import calendar_over
 from data.exchange_calendar import ExchangeCalendar
 from data.quality.findings import Policies
@@ -61,7 +61,9 @@ def open_store(
         "dividends": kind.prices is PriceKind.TOTAL,
     }
     return StoreBars(
-        check_tables(tables, calendar, policies), calendar, not_in_the_prices(actions, **in_prices)
+        check_tables(tables, calendar, policies, known_splits(actions)),
+        calendar,
+        not_in_the_prices(actions, **in_prices),
     )
 
 

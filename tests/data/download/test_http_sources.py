@@ -102,7 +102,7 @@ def test_yahoo_gives_bars_splits_and_dividends():
     assert fetched.rows.prices[0].tolist() == [127.1425, 126.0125, 127.58]
     assert fetched.rows.volume.tolist() == [155552400, 187630000, 225702700]
     assert [(one.day, one.kind, one.value) for one in fetched.actions] == [
-        (date(2020, 8, 27), ActionKind.DIVIDEND, 0.205),
+        (date(2020, 8, 27), ActionKind.DIVIDEND, 0.82),  # in the shares before the split
         (date(2020, 8, 31), ActionKind.SPLIT, 4.0),
     ]
     assert fetched.notes == ("AAPL: 1 rows of Yahoo without prices left out",)
@@ -239,3 +239,18 @@ def test_a_download_of_raw_bars_is_adjusted_for_its_splits_when_it_is_used(tmp_p
     raw = open_source(str(store), raw=True)
     assert raw.tables["AAPL"].close.tolist() == [500.04, 499.23, 129.04]
     assert [action.value for action in raw.actions] == [4.0]
+    assert not any("split" in note for note in raw.notes)  # a split that is known is no defect
+
+
+def test_prices_that_come_adjusted_bring_no_split_to_be_booked_again(tmp_path):
+    store = tmp_path / "h.duckdb"
+    span = ("--start", str(FIRST), "--end", str(LAST))
+    with serving({CHART_PATH: Answer(CHART)}) as service:
+        done = run(
+            "download", "yahoo", "--symbols", "AAPL", "--store", str(store), *span, "--url", service.url
+        )
+    assert done.returncode == 0, done.stderr
+    for raw in (False, True):
+        source = open_source(str(store), raw=raw)
+        assert source.tables["AAPL"].close.tolist() == [125.01, 124.8075, 129.04]
+        assert [(one.kind, one.value) for one in source.actions] == [(ActionKind.DIVIDEND, 0.205)]
