@@ -190,7 +190,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=200,
         metavar="N",
-        help="optimise: combinations to try (default: %(default)s)",
+        help="optimise: combinations to try, rounded up to whole batches (--chunk) (default: %(default)s)",
     )
     add(
         "--against",
