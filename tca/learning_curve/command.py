@@ -16,7 +16,7 @@ from rich.table import Table
 
 from tca.learning_curve.experiment import BATCH, JUDGED, Life, live
 from tca.learning_curve.picture import write_page_of, write_picture
-from tca.learning_curve.summary import COVERAGE_LIMIT, REGRET_LIMIT, Curve, summarise
+from tca.learning_curve.summary import COVERAGE_LIMIT, FILE_NAME, REGRET_LIMIT, Curve, summarise, write_curve
 
 _AFTER = 4_000
 
@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     folder = Path(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     picture, page = folder / "tca_learning_curve.png", folder / "tca_learning_curve.html"
+    write_curve(curve, folder / FILE_NAME)
     write_picture(curve, picture)
     write_page_of(curve, page)
     result = _figures(curve)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from core.atomic_file import write_atomic
 from portfolio.algo_wheel.model import METHODS, FloatArray
 from tca.intervals import Interval, bootstrap_interval
 from tca.learning_curve.experiment import BATCH, JUDGED, Life
@@ -15,6 +18,7 @@ from tca.simulated_market import TRADED
 
 REGRET_LIMIT: Final = 0.25
 COVERAGE_LIMIT: Final = 0.90
+FILE_NAME: Final = "tca_learning_curve.json"
 _WINDOW: Final = 500  # orders over which a regret is averaged
 
 
@@ -54,6 +58,33 @@ class Curve:
             and self.recovered_after is not None
             and min(self.coverage.values()) >= COVERAGE_LIMIT
         )
+
+
+def write_curve(curve: Curve, path: Path) -> None:
+    """Write a curve as JSON, for the report."""
+    fields = {name: _listed(value) for name, value in asdict(curve).items()}
+    write_atomic(path, json.dumps(fields).encode(), durable=False, mode=0o644)
+
+
+def read_curve(path: Path) -> Curve:
+    """Read a curve.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError, KeyError
+        When there is none, or none that this version understands.
+    """
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("parents", "ratio", "low", "high"):
+        fields[name] = np.array(fields[name], dtype=np.float64)
+    fields["regret_ratio"] = Interval(**fields["regret_ratio"])
+    name, ratio = fields["best_fixed"]
+    fields["best_fixed"] = (str(name), float(ratio))
+    return Curve(**fields)
+
+
+def _listed(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def summarise(lives: Sequence[Life], change_at: int) -> Curve:
