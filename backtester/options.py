@@ -12,16 +12,18 @@ from datetime import date
 from pathlib import Path
 
 from backtester.spec import spec_arguments
+from backtester.validation.options import VALIDATION_EXAMPLES, VALIDATION_MODES, add_validation_options
 
 MODES = {
     "single": "one backtest",
     "grid_search": "every combination of parameters, or a random part of them",
     "optimise": "parameters by TPE, random or genetic search, for one objective or several",
     "compare": "strategies side by side, each with the whole equity",
+    **VALIDATION_MODES,
 }
 """Every mode, with half a line for ``--help``; `backtester.modes` has a module of the same name."""
 
-EPILOG = """examples:
+EPILOG = f"""examples:
   python run_backtest.py                                        config.yaml's strategies on the packaged daily prices
   python run_backtest.py --strategy momentum --symbols AAPL,MSFT --start 2005-01-01 --end 2010-12-31
   python run_backtest.py --strategy momentum=0.7 --strategy mean_reversion=0.3 --cash 250000
@@ -31,7 +33,7 @@ EPILOG = """examples:
   python run_backtest.py --mode grid_search --strategy momentum --grid momentum.fast_window=5..44 --grid momentum.slow_window=50..290:10
   python run_backtest.py --mode optimise --strategy donchian --objective sharpe --objective max_drawdown:min --trials 300
   python run_backtest.py --mode compare --strategy momentum --strategy donchian --strategy rules/mine.py:mine
-  python run_backtest.py new-strategy mine                      write mine.py, a strategy to start from
+{VALIDATION_EXAMPLES}  python run_backtest.py new-strategy mine                      write mine.py, a strategy to start from
   python run_backtest.py --list-strategies
 results are written to results/backtests/<id>/ (run.json and tables)
 exit codes: 0 clean, 2 configuration, data or usage; docs/backtesting.md says what is simulated and what isn't
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(parser)
     _add_search(parser)
+    add_validation_options(parser)
     return parser
 
 

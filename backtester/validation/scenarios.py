@@ -1,0 +1,279 @@
+"""Scenarios: what an account would have been through, with every bar traded by `backtester.run.run_backtest`.
+
+The account begins ``lead`` sessions before, in cash, with the strategies warmed up by all bars before it, and goes on for ``follow``
+sessions after. The same run without the shock stands beside it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from backtester.book import FillColumn, Kind
+from backtester.market import Market
+from backtester.money import MICRO
+from backtester.result import BacktestResult
+from backtester.run import run_backtest
+from backtester.scan import scan_market
+from backtester.validation.crises import CRISES, Crisis
+from backtester.validation.figures import Figures, figures_of, returns_of
+from backtester.validation.shocks import Shock, apply_shock, read_shock
+from backtester.validation.windows import session_starts
+from core.config_schema import Settings
+from core.config_yaml import parse
+from core.errors import ConfigError
+from strategy.base import Strategy
+
+FloatArray = npt.NDArray[np.float64]
+DEFAULT_SHOCKS = (
+    "gap:-0.2", "gap:0.1", "volatility:3", "correlation:1", "liquidity:0.05", "costs:5", "halt:5", "limit_down:3",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A name and the shocks that happen together; a crisis has none."""
+
+    name: str
+    shocks: tuple[Shock, ...] = ()
+    crisis: Crisis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopLoss:
+    """What protective stops that were hit cost beyond their price.
+
+    ``stops`` were hit, ``beyond`` of them filled at a price worse than the stop (a gap), by ``worst`` of the stop at most; ``cost``
+    is what all of them lost beyond it, in dollars.
+    """
+
+    stops: int
+    beyond: int
+    worst: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What a scenario did to the account.
+
+    Attributes
+    ----------
+    scenario
+        What it was.
+    covered
+        False when the data doesn't hold it; then everything else is None.
+    first, last
+        Sessions of the shock or crisis.
+    begun, ended
+        First and last session that was traded.
+    figures, inside, without
+        Of the whole run, of the sessions from ``first`` to ``last`` only, and of the run without the shock (None for a crisis).
+    denials
+        By reason.
+    stops
+        Protective stops.
+    result, plain
+        The run, and the one without the shock.
+    """
+
+    scenario: Scenario
+    covered: bool
+    why_not: str = ""
+    first: date | None = None
+    last: date | None = None
+    begun: date | None = None
+    ended: date | None = None
+    figures: Figures | None = None
+    inside: Figures | None = None
+    without: Figures | None = None
+    denials: Mapping[str, int] | None = None
+    stops: StopLoss | None = None
+    result: BacktestResult | None = None
+    plain: BacktestResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What every scenario of a study shares."""
+
+    settings: Settings
+    market: Market
+    strategies: Sequence[Strategy]
+    weights: Sequence[float]
+    first_bar: int
+    lead: int
+    follow: int
+
+
+def read_scenarios(path: Path) -> list[Scenario]:
+    """Read a YAML list of ``{name: ..., shocks: [gap:-0.2@2008-09-15, ...]}``.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file.
+    """
+    try:
+        document = parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"--scenarios {path}: can't be read: {error}"]) from None
+    problems = [f"{path}: {sentence}" for _line, sentence in document.problems]
+    form = f"{path}: write a list such as '- name: crash' with 'shocks: [\"gap:-0.2\", \"volatility:3\"]' below it"
+    if not isinstance(document.value, list) or not document.value:
+        raise ConfigError([*problems, form])
+    found = []
+    for number, item in enumerate(document.value):
+        if (
+            not isinstance(item, dict)
+            or set(item) - {"name", "shocks"}
+            or not isinstance(item.get("shocks"), list)
+        ):
+            problems.append(f"{form} (entry {number + 1} isn't that)")
+            continue
+        shocks = []
+        for text in item["shocks"]:
+            try:
+                shocks.append(read_shock(str(text)))
+            except ConfigError as error:
+                problems += [
+                    f"{path}, entry {number + 1}: {one.removeprefix('--shock ')}" for one in error.problems
+                ]
+        found.append(Scenario(name=str(item.get("name", number + 1)), shocks=tuple(shocks)))
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def crises() -> list[Scenario]:
+    """Every crisis of the table."""
+    return [Scenario(name=one.name, crisis=one) for one in CRISES]
+
+
+def most_invested(result: BacktestResult, market: Market, lead: int) -> int:
+    """Session (from the market's first) after which the run had the largest share of its equity in positions.
+
+    The shock then meets that position at the next session. The first ``lead`` sessions of the run are left out where it is
+    longer than that, and so is its last one.
+    """
+    share = result.gross_micros / np.maximum(result.nlv_micros, 1)
+    sessions = market.clock.session[-len(share) :]
+    begin = int(sessions[0]) + lead
+    there = (sessions >= begin) & (sessions < sessions[-1])
+    if not there.any():
+        there = sessions < sessions[-1]
+    if not there.any():
+        return int(sessions[-1])
+    return int(sessions[there][int(np.argmax(share[there]))]) + 1
+
+
+def run_scenario(setting: Setting, scenario: Scenario, exposed: int) -> Outcome:
+    """Trade one scenario.
+
+    Parameters
+    ----------
+    setting
+        Configuration, bars, strategies.
+    scenario
+        Crisis or shocks.
+    exposed
+        Session for the shocks without a day.
+    """
+    days = [session.date for session in setting.market.sessions]
+    starts = session_starts(setting.market)
+    earliest = int(np.searchsorted(starts[:-1], setting.first_bar))
+    if scenario.crisis is not None:
+        crisis = scenario.crisis
+        if days[earliest] > crisis.first or days[-1] < crisis.last:
+            return Outcome(
+                scenario=scenario, covered=False, why_not=f"the data covers {days[earliest]} to {days[-1]}"
+            )
+        places = (bisect_left(days, crisis.first), bisect_right(days, crisis.last) - 1)
+        begins = [places[0]]
+        last = places[1]
+    else:
+        begins = []
+        for shock in scenario.shocks:
+            if shock.day is not None and not days[earliest] < shock.day <= days[-1]:
+                why = f"{shock.day} isn't among the sessions after {days[earliest]}, up to {days[-1]}"
+                return Outcome(scenario=scenario, covered=False, why_not=why)
+            begins.append(exposed if shock.day is None else bisect_left(days, shock.day))
+        last = (
+            max(
+                min(begin + shock.sessions, len(days))
+                for begin, shock in zip(begins, scenario.shocks, strict=True)
+            )
+            - 1
+        )
+    first = min(begins)
+    begin = max(first - setting.lead, earliest)
+    end = min(last + 1 + setting.follow, len(days))
+    market, settings = setting.market, setting.settings
+    for shock, place in zip(scenario.shocks, begins, strict=False):
+        market, settings = apply_shock(market, settings, shock, place)
+    plain = None
+    if scenario.shocks:
+        plain = _run(setting, setting.settings, setting.market, int(starts[begin]), int(starts[end]))
+    result = _run(setting, settings, market, int(starts[begin]), int(starts[end]))
+    return Outcome(
+        scenario=scenario,
+        covered=True,
+        first=days[first],
+        last=days[last],
+        begun=days[begin],
+        ended=days[end - 1],
+        figures=figures_of(_returns(result)),
+        inside=figures_of(_returns(result)[_inside(result, days[first], days[last])]),
+        without=None if plain is None else figures_of(_returns(plain)),
+        denials=result.denials_by_reason(),
+        stops=stop_losses(result, market, settings),
+        result=result,
+        plain=plain,
+    )
+
+
+def _run(setting: Setting, settings: Settings, market: Market, first: int, end: int) -> BacktestResult:
+    return run_backtest(settings, market.head(end), setting.strategies, setting.weights, first_bar=first)
+
+
+def _returns(result: BacktestResult) -> FloatArray:
+    return returns_of(np.concatenate([[float(result.opening_cash)], result.session_closes()]))
+
+
+def _inside(result: BacktestResult, first: date, last: date) -> npt.NDArray[np.bool_]:
+    numbers = np.unique(result.session_of).tolist()
+    return np.array([first <= result.sessions[number] <= last for number in numbers], dtype=bool)
+
+
+def stop_losses(result: BacktestResult, market: Market, settings: Settings) -> StopLoss:
+    """Compare the fills of protective stops with the prices that they stood at.
+
+    A stop stands ``sizing.stop_atr_multiple`` ATR from the close on which its entry was decided, on the cent grid; costs of
+    execution (spread, slippage, impact) are part of what it lost beyond that price.
+    """
+    atr = scan_market(market.bars, settings.sizing.atr_window).atr
+    multiple = float(settings.sizing.stop_atr_multiple)
+    entered: dict[tuple[int, int], float] = {}
+    stops, beyond, worst, cost = 0, 0, 0.0, 0.0
+    for row in result.fill_table.tolist():
+        cell = (row[FillColumn.STRATEGY], row[FillColumn.SYMBOL])
+        if row[FillColumn.KIND] == Kind.ENTRY:
+            decided, symbol = row[FillColumn.DECIDED], row[FillColumn.SYMBOL]
+            side = 1 if row[FillColumn.QUANTITY] > 0 else -1
+            entered[cell] = market.bars[decided, symbol, 3] - side * multiple * atr[decided, symbol]
+        elif row[FillColumn.KIND] == Kind.STOP and cell in entered:
+            level, price = entered[cell], row[FillColumn.PRICE] / MICRO
+            side = -1 if row[FillColumn.QUANTITY] > 0 else 1  # of the position that it closes
+            lost = side * (level - price)
+            stops += 1
+            gapped = side * (level - market.bars[row[FillColumn.BAR], row[FillColumn.SYMBOL], 0]) > 0.0
+            beyond += bool(gapped)
+            worst = max(worst, lost / level)
+            cost += lost * abs(row[FillColumn.QUANTITY])
+    return StopLoss(stops=stops, beyond=beyond, worst=worst, cost=cost)
