@@ -54,6 +54,7 @@ def report_data(
     times = sessions[result.session_of] if result.size_s == DAILY else result.end_ns.astype("datetime64[ns]")
     first = len(market.end_ns) - len(result.end_ns)
     traded = market.bars[first:]
+    closes = market.signal_bars()[first:, :, _CLOSE]  # with dividends, and without the steps of splits
     opening = float(result.opening_cash)
     is_short = len(dates) <= SHORT_RUN_SESSIONS and len(times) > len(dates)
     return ReportData(
@@ -66,20 +67,21 @@ def report_data(
         benchmark=Benchmark(
             name="buy and hold",
             opening=opening,
-            values=_held(traded[:, :, _CLOSE], rows, opening),
+            values=_held(closes, rows, opening),
             note=(
-                "the same symbols in equal parts, bought at the first bar's close and held, without costs; the share of a "
-                "symbol that begins later is cash until its first close."
+                "the same symbols in equal parts, bought at the first bar's close and held, without costs, with dividends "
+                "where the data tell them; the share of a symbol that begins later is cash until its first close."
             ),
         ),
         curve=Curve(
             times=times,
             nlv=result.nlv,
-            benchmark=_held(traded[:, :, _CLOSE], np.arange(len(times)), opening),
+            benchmark=_held(closes, np.arange(len(times)), opening),
         )
         if is_short
         else None,
         fills=_fills(result, times, traded, first, settings),
+        flows={kind: float(amount) for kind, amount in result.flows_by_kind().items()},
         bars={
             symbol: _bars(times, traded[:, column])
             for column, symbol in enumerate(result.symbols)

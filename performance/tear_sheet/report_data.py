@@ -148,6 +148,8 @@ class ReportData:
         Shape (sessions,): absolute value of all positions at the end of each session.
     benchmark, curve, fills, fan, overfitting
         As their classes.
+    flows
+        Cash that no fill explains (interest, borrow fees, dividends), summed by kind; positive when received.
     bars
         By symbol. Every symbol that has bars can be looked at with its fills.
     denials
@@ -177,6 +179,7 @@ class ReportData:
     benchmark: Benchmark | None = None
     curve: Curve | None = None
     fills: Fills | None = None
+    flows: Mapping[str, float] = field(default_factory=dict)
     bars: Mapping[str, Bars] = field(default_factory=dict)
     denials: Mapping[str, int] | None = None
     out_of_sample: Sequence[tuple[np.datetime64, np.datetime64]] = ()

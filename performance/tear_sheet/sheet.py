@@ -9,7 +9,7 @@ import numpy as np
 
 from performance.tear_sheet.page import Block, Page, Section, Table, Text, write_page
 from performance.tear_sheet.panels import activity, equity, falls, headline, months, prices, risk, search
-from performance.tear_sheet.report_data import ReportData
+from performance.tear_sheet.report_data import Fills, ReportData
 
 HTML, PNG = "report.html", "report.png"
 
@@ -60,7 +60,7 @@ def _overview(data: ReportData, values: Mapping[str, float]) -> Section:
     blocks: list[Block] = [headline.headline(data, values)]
     if data.notes:
         blocks.append(Text(title="Notes of the run", paragraphs=list(data.notes)))
-    if data.overfitting is not None:
+    if data.overfitting is not None and data.is_solvent:
         blocks += _present([search.overfitting_tiles(data.returns, data.conventions, data.overfitting)])
     blocks.append(
         equity.equity_figure(
@@ -130,11 +130,23 @@ def _activity(data: ReportData) -> Section:
             activity.turnover_figure(data.dates, data.nlv, data.fills) if over_time else None,
             activity.cost_figure(data.dates, data.fills) if over_time else None,
             None if data.denials is None else activity.denial_figure(data.denials),
-            activity.profit_figure(activity.profits(data.fills, data.bars)),
+            activity.flow_table(data.flows),
+            _profits(data, data.fills),
         ]
     elif data.denials is not None:
         blocks.append(activity.denial_figure(data.denials))
     return Section(title="Activity", blocks=_present(blocks))
+
+
+def _profits(data: ReportData, fills: Fills) -> Block | None:
+    found = activity.profits(fills, data.bars)
+    if activity.is_explained(data, found):
+        return activity.profit_figure(found)
+    text = (
+        "Fills and cash flows alone don't explain the account's profit: a position was held through a split or a "
+        "delisting. Profits by symbol and measures of round trips are left out."
+    )
+    return Text(title="Profit by symbol", paragraphs=[text])
 
 
 def _bars(data: ReportData) -> Section:

@@ -10,8 +10,10 @@ import numpy as np
 from performance.round_trips import round_trips
 from performance.series import Dates, FloatArray
 from performance.tear_sheet.figure import Figure, columns, label, line
-from performance.tear_sheet.report_data import Bars, Fills
+from performance.tear_sheet.page import Table
+from performance.tear_sheet.report_data import Bars, Fills, ReportData
 from performance.tear_sheet.thinning import thin
+from performance.tear_sheet.words import money
 
 _SHOWN = 25
 
@@ -134,6 +136,13 @@ def profits(fills: Fills, bars: Mapping[str, Bars]) -> list[Profit]:
     return sorted(found, key=lambda one: one.profit, reverse=True)
 
 
+def is_explained(data: ReportData, found: Sequence[Profit]) -> bool:
+    """Whether fills and flows add up to the account's profit; they don't when a position went through a split or a delisting."""
+    profit = float(data.nlv[-1]) - data.opening
+    told = sum(one.profit for one in found) + sum(data.flows.values())
+    return abs(profit - told) <= max(0.01, 1e-9 * abs(data.opening))
+
+
 def profit_figure(found: Sequence[Profit]) -> Figure | None:
     """Profit of each strategy and symbol as bars; None without fills."""
     if not found:
@@ -143,7 +152,7 @@ def profit_figure(found: Sequence[Profit]) -> Figure | None:
         shown = [*found[: _SHOWN // 2], *found[-(_SHOWN // 2) :]]
     strategies = {one.strategy for one in found}
     names = [one.symbol if len(strategies) == 1 else f"{one.symbol} · {one.strategy}" for one in shown]
-    note = "Net of commissions; what is still open at its last price."
+    note = "Net of commissions, without interest, fees for borrowing and dividends; what is still open at its last price."
     if len(shown) < len(found):
         note += f" The {_SHOWN // 2} best and worst of {len(found)}."
     return _sideways(
@@ -155,6 +164,20 @@ def profit_figure(found: Sequence[Profit]) -> Figure | None:
         note=note,
         axis={"tickformat": "$,.3~s"},
         wide=True,
+    )
+
+
+def flow_table(flows: Mapping[str, float]) -> Table | None:
+    """Cash that no fill explains, by kind; None when there was none."""
+    if not flows:
+        return None
+    rows = [(kind.replace("_", " "), money(amount, 2)) for kind, amount in flows.items()]
+    return Table(
+        title="Interest, dividends and fees",
+        columns=("kind", "amount"),
+        rows=rows,
+        note="Cash that no fill explains; negative was paid.",
+        wide=False,
     )
 
 

@@ -11,7 +11,13 @@ from performance.measures import CATALOGUE, PerformanceData, evaluate
 from performance.round_trips import round_trips
 from performance.series import FloatArray
 from performance.tear_sheet.page import Table, Tile, Tiles
-from performance.tear_sheet.panels.activity import by_session, price_costs, traded_by_session
+from performance.tear_sheet.panels.activity import (
+    by_session,
+    is_explained,
+    price_costs,
+    profits,
+    traded_by_session,
+)
 from performance.tear_sheet.report_data import Fills, ReportData
 from performance.tear_sheet.words import count, many, money, number, percent
 
@@ -27,13 +33,14 @@ def measures_of(data: ReportData) -> dict[str, float]:
     if benchmark is not None and not np.isfinite(benchmark).all():
         benchmark = None
     fills = data.fills
+    told = fills is not None and is_explained(data, profits(fills, data.bars))
     return evaluate(
         PerformanceData(
             returns=data.returns,
             equity=data.equity,
             dates=data.dates,
             benchmark=benchmark,
-            profits=None if fills is None else trip_profits(fills),
+            profits=trip_profits(fills) if told and fills is not None else None,
             exposure=None if data.gross is None else data.gross / data.nlv,
             traded=None if fills is None else traded_by_session(data.dates, fills),
             costs=None if fills is None else by_session(data.dates, fills, costs_of(fills)),
@@ -120,12 +127,9 @@ def _trading(fills: Fills, values: Mapping[str, float], *, is_long: bool) -> lis
         return [Tile(name="Fills", value="0", hint="nothing was traded")]
     winning, factor = values.get("hit_rate"), values.get("profit_factor")
     spent = f"{number(values.get('costs_bps'), 1)} bps of what was traded"
+    trips = f"winning round trips {percent(winning, 0)}, profit factor {number(factor)}"
     tiles = [
-        Tile(
-            name="Fills",
-            value=count(len(fills.times)),
-            hint=f"winning round trips {percent(winning, 0)}, profit factor {number(factor)}",
-        )
+        Tile(name="Fills", value=count(len(fills.times)), hint=trips if "hit_rate" in values else ""),
     ]
     if is_long and "turnover_annual" in values:
         turnover = f"{number(values['turnover_annual'], 1)}×"
