@@ -130,6 +130,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write report.png, the main figures as a picture (it takes about 1 s)",
     )
+    add(
+        "--guards",
+        action="store_true",
+        help="single: search for look-ahead and too little warm-up by experiment (some seconds; guards.json)",
+    )
     add("--list-strategies", action="store_true", help="list strategies and their parameters")
     add(
         "--config",
