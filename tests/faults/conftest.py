@@ -65,3 +65,39 @@ def room(tmp_path: Path) -> Iterator[MakeRoom]:
             return stack.enter_context(opened)
 
         yield make
+
+
+class QuietStage(Stage):
+    """The watchdog beside a peer that holds two positions and four orders. Whoever uses it leaves it as it was."""
+
+    def assert_quiet(self) -> None:
+        """Nothing was killed, and the watchdog watches on."""
+        assert self.watchdog is not None
+        assert self.watchdog.poll() is None, self.output("watchdog")
+        assert self.status().get("kill") is None, self.output("watchdog")
+        assert self.status()["state"] == "watching"
+
+
+@pytest.fixture(scope="session")
+def _quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuietStage]:
+    folder = tmp_path_factory.mktemp("quiet")
+    with QuietStage(folder) as stage:
+        stage.environment["BACKSTOP_TEST_CLOCK"] = str(folder / "clock")
+        # The peer tells no positions: after ten seconds that would be a break.
+        stage.environment["BACKSTOP__RISK__BOOK_MISMATCH__ENABLED"] = "false"
+        shim = Path(__file__).parent / "injected" / "clock"
+        stage.environment["PYTHONPATH"] = f"{shim}:{stage.environment['PYTHONPATH']}"
+        stage.start_watchdog()
+        stage.await_state("watching")
+        stage.start_peer("--positions", "2", "--orders", "4")
+        stage.await_check("heartbeat", "ok")
+        yield stage
+
+
+@pytest.fixture
+def quiet(_quiet: QuietStage) -> Iterator[QuietStage]:
+    """The quiet stage, shared by the tests of a worker."""
+    Stage.opened.append(_quiet)
+    _quiet.assert_quiet()
+    yield _quiet
+    _quiet.assert_quiet()

@@ -96,7 +96,7 @@ class Peer:
         while self.phase != "stopping":
             try:
                 self.inbox.get(timeout=0.05)
-                self.events += 1
+                self.events += 0 if self.options.mute_events else 1
             except queue.Empty:
                 pass
             if self.options.rate and self.lane_open:
@@ -176,6 +176,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--phase", default="trading")
     parser.add_argument("--queue-depth", type=int, default=0)
+    parser.add_argument("--mute-events", action="store_true", help="count no processed event")
     parser.add_argument("--deaf", action="store_true", help="do not answer commands")
     parser.add_argument("--file-only", action="store_true", help="beat only by file")
     return parser.parse_args()
