@@ -12,6 +12,8 @@ from core.exit_codes import ExitCode
 
 def main(arguments: list[str]) -> int:
     """Run what the command line asks for; the exit code tells how it ended."""
+    if arguments[:1] == ["new-strategy"]:
+        return _new_strategy(arguments[1:])
     try:
         options = parse(arguments)
     except ConfigError as error:
@@ -29,6 +31,13 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _new_strategy(arguments: list[str]) -> int:
+    try:
+        return int(importlib.import_module("backtester.modes.new_strategy").run(arguments))
+    except ConfigError as error:
+        return _refuse(error.problems)
 
 
 def _refuse(problems: tuple[str, ...] | list[str]) -> ExitCode:
