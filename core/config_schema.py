@@ -75,6 +75,7 @@ class StrategySettings(Section):
     enabled: bool = True
     weight: Fraction = 0.5
     parameters: dict[str, Parameter] = Field(default_factory=dict)
+    pairs: tuple[tuple[Symbol, Symbol], ...] = ()
 
 
 class SizingSettings(Section):

@@ -19,6 +19,7 @@ The rules
    limit are cut by the same fraction. So the most restrictive limit wins, the order of the symbols doesn't
    matter, and a tighter limit never makes any position larger. Places (number of positions, fill budget)
    go in the order of the symbols. Room that an exit of the same bar will free is not given away before it is free.
+7. Last, the legs of a pair are brought into line (`portfolio.pairing`): both or neither, and cut by the same fraction.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.kernel import inlined_kernel
+from core.kernel import inlined_kernel, kernel
 from core.reasons import Reason
 from portfolio.decision_types import (
     AccountRow,
@@ -40,7 +41,9 @@ from portfolio.decision_types import (
     IntMatrix,
     Scales,
 )
-from portfolio.exposure_limits import apply_limits, limits_of
+from portfolio.exposure_limits import Limits, apply_limits, limits_of
+from portfolio.market_rows import MarketRows
+from portfolio.pairing import pair_up
 from portfolio.risk_manager import drawdown_of, throttle_scale
 from portfolio.shared_sizing_logic import risk_quantity, sign
 
@@ -112,8 +115,26 @@ def decide_into(
             )
             targets[at], reasons[at] = _wish(rules, account, scales, cell)
     limits = limits_of(parameters, account, throttle)
-    apply_limits(limits, inputs.rows, positions, targets, reasons)
+    if parameters.partners.size == 0:
+        apply_limits(limits, inputs.rows, positions, targets, reasons)
+    else:
+        _limit_pairs(parameters.partners, limits, inputs.rows, positions, (targets, reasons))
     return scales
+
+
+@kernel
+def _limit_pairs(
+    partners: IntMatrix,
+    limits: Limits,
+    rows: MarketRows,
+    positions: FloatMatrix,
+    answer: tuple[FloatMatrix, IntMatrix],
+) -> None:
+    """Apply the limits where pairs are traded. It stands alone because it needs a copy, for which `decide_into` has no room."""
+    targets, reasons = answer
+    wishes = targets.copy()
+    apply_limits(limits, rows, positions, targets, reasons)
+    pair_up(partners, positions, wishes, targets, reasons)
 
 
 @inlined_kernel

@@ -28,7 +28,10 @@ from strategy.base import BarRow, Strategy
 
 
 def decision_parameters(
-    sizing: SizingSettings, caps: CapSettings, strategy_weights: Sequence[float]
+    sizing: SizingSettings,
+    caps: CapSettings,
+    strategy_weights: Sequence[float],
+    partners: IntMatrix | None = None,
 ) -> DecisionParameters:
     """Bring limits and sizes into the exact types that the kernels are compiled for.
 
@@ -38,6 +41,8 @@ def decision_parameters(
         Their sections of the configuration.
     strategy_weights
         Share of the equity of each strategy, in the order of the matrices' rows.
+    partners
+        From `portfolio.pairing.partner_columns`; None where no pairs are traded.
     """
     return DecisionParameters(
         strategy_weights=np.asarray(strategy_weights, dtype=np.float64),
@@ -54,6 +59,7 @@ def decision_parameters(
         max_participation=float(caps.max_participation),
         cash_account=caps.account_type == "cash",
         monthly_fill_budget=int(caps.monthly_fill_budget),
+        partners=np.empty((0, 0), dtype=np.int64) if partners is None else partners,
     )
 
 
@@ -109,7 +115,10 @@ def compile_kernels(strategies: Sequence[Strategy], sizing: SizingSettings, caps
     began = time.perf_counter()
     bar = BarRow(open=1.0, high=1.0, low=1.0, close=1.0, volume=1.0)
     for strategy in strategies:
-        strategy.step(strategy.new_state(), bar)
+        if strategy.kind.trades_pairs:
+            strategy.step_leg(strategy.new_state(), bar, bar, True)
+        else:
+            strategy.step(strategy.new_state(), bar)
     rows = new_market_rows(1)
     market_step(new_market_state(), rows, 0, bar, sizing.atr_window)
     parameters = decision_parameters(sizing, caps, [1.0])

@@ -32,6 +32,8 @@ class DecisionParameters(NamedTuple):
     max_participation: float
     cash_account: bool
     monthly_fill_budget: int
+    partners: IntMatrix
+    """Columns of the other legs (`portfolio.pairing.partner_columns`); of shape (0, 0) where no pairs are traded."""
 
 
 class AccountRow(NamedTuple):

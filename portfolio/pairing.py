@@ -11,12 +11,45 @@ Half a pair is an outright bet. So, after all limits (`portfolio.decision`):
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
+
+from core.errors import ConfigError
 from core.kernel import kernel
 from core.reasons import Reason
 from portfolio.decision_types import FloatMatrix, IntMatrix
+from strategy.base import Strategy
 
 NO_PARTNER = -1
+
+
+def partner_columns(strategies: Sequence[Strategy], symbols: Sequence[str]) -> IntMatrix:
+    """Column of the other leg of every strategy and symbol, `NO_PARTNER` for none; of shape (0, 0) without any pairs.
+
+    Raises
+    ------
+    ConfigError
+        When a leg is not among the symbols.
+    """
+    if not any(strategy.pairs for strategy in strategies):
+        return np.empty((0, 0), dtype=np.int64)
+    column = {symbol: number for number, symbol in enumerate(symbols)}
+    partners = np.full((len(strategies), len(symbols)), NO_PARTNER, dtype=np.int64)
+    problems = []
+    for row, strategy in enumerate(strategies):
+        for pair in strategy.pairs:
+            missing = [symbol for symbol in pair if symbol not in column]
+            problems += [
+                f"{strategy.name}: {symbol} of the pair {'/'.join(pair)} is not among the symbols"
+                for symbol in missing
+            ]
+            if not missing:
+                one, two = (column[symbol] for symbol in pair)
+                partners[row, one], partners[row, two] = two, one
+    if problems:
+        raise ConfigError(problems)
+    return partners
 
 
 @kernel

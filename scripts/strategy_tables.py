@@ -16,7 +16,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "strategies.md"
 def parameter_table(kind: StrategyKind) -> str:
     """Summary, parameters and warm-up of one strategy, as Markdown."""
     lines = [
-        f"{kind.summary}. Warm-up at the defaults: {kind.warmup_bars(kind.create({}).parameters)} bars.",
+        f"{kind.summary}. Warm-up at the defaults: {kind.warmup_bars(kind.default_parameters())} bars.",
         "",
         "| parameter | default | allowed | searched | meaning |",
         "|---|---|---|---|---|",

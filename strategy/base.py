@@ -29,6 +29,8 @@ Parameters: TypeAlias = Any
 """A NamedTuple of a strategy's own: its parameter values."""
 State: TypeAlias = Any
 """A NamedTuple of a strategy's own: what it remembers of one symbol."""
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Symbols that are traded against each other: first and second leg."""
 
 
 class BarRow(NamedTuple):
@@ -98,9 +100,12 @@ class StrategyKind:
     new_state
         Empty state for given parameter values; one state a symbol.
     step
-        ``(parameters, state, bar) -> (state, weight)``.
+        ``(parameters, state, bar) -> (state, weight)``; of a strategy that trades pairs
+        ``(parameters, state, bar, bar of the other leg, is the first leg) -> (state, weight)``.
     warmup_bars
         Bars until the weight is no longer NaN.
+    trades_pairs
+        Whether it trades pairs of symbols, which it has to be given.
     conflict
         A sentence when values that are allowed one by one don't fit together, else None.
     """
@@ -110,9 +115,10 @@ class StrategyKind:
     specs: tuple[ParameterSpec, ...]
     parameters_type: Callable[..., Parameters]
     new_state: Callable[[Parameters], State]
-    step: Callable[[Parameters, State, BarRow], tuple[State, float]]
+    step: Callable[..., tuple[State, float]]
     warmup_bars: Callable[[Parameters], int]
     conflict: Callable[[Parameters], str | None] = lambda _parameters: None
+    trades_pairs: bool = False
 
     def search_space(self) -> dict[str, tuple[Number, ...]]:
         """Values worth trying, by parameter."""
@@ -131,18 +137,32 @@ class StrategyKind:
             problems.append(clash)
         return problems
 
-    def create(self, values: Mapping[str, Number]) -> Strategy:
+    def pair_problems(self, pairs: Pairs) -> list[str]:
+        """Every problem with the pairs to trade, one sentence each."""
+        if not self.trades_pairs:
+            return [f"{self.name} trades single symbols, not pairs"] if pairs else []
+        if not pairs:
+            return [f"{self.name} needs pairs of symbols, such as [[KO, PEP]]"]
+        legs = [symbol for pair in pairs for symbol in pair]
+        twice = sorted({symbol for symbol in legs if legs.count(symbol) > 1})
+        return [f"{symbol} stands in more than one leg: a symbol belongs to one pair" for symbol in twice]
+
+    def create(self, values: Mapping[str, Number], pairs: Pairs = ()) -> Strategy:
         """Strategy with ``values``; parameters not named keep their defaults.
 
         Raises
         ------
         ConfigError
-            With every problem of `validate`.
+            With every problem of `validate` and `pair_problems`.
         """
-        problems = self.validate(values)
+        problems = [*self.validate(values), *(f"pairs: {one}" for one in self.pair_problems(pairs))]
         if problems:
             raise ConfigError(problems)
-        return Strategy(kind=self, parameters=self._fill(values))
+        return Strategy(kind=self, parameters=self._fill(values), pairs=pairs)
+
+    def default_parameters(self) -> Parameters:
+        """Values of all parameters when none is given."""
+        return self._fill({})
 
     def _fill(self, values: Mapping[str, Number]) -> Parameters:
         return self.parameters_type(
@@ -156,6 +176,7 @@ class Strategy:
 
     kind: StrategyKind
     parameters: Parameters
+    pairs: Pairs = ()
 
     @property
     def name(self) -> str:
@@ -177,6 +198,11 @@ class Strategy:
         Arrays inside ``state`` are written in place: go on with the state that is returned.
         """
         new_state, weight = self.kind.step(self.parameters, state, bar)
+        return new_state, float(weight)
+
+    def step_leg(self, state: State, bar: BarRow, other: BarRow, leads: bool) -> tuple[State, float]:
+        """`step` of one leg of a pair: its bar, the other leg's, and whether it is the first."""
+        new_state, weight = self.kind.step(self.parameters, state, bar, other, leads)
         return new_state, float(weight)
 
 

@@ -23,9 +23,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from core.indicators import AtrState, atr_step, bar_is_whole, new_atr
+from core.indicators import MAX_WINDOW, AtrState, atr_step, bar_is_whole, new_atr
 from core.kernel import kernel
-from strategy.base import BarRow
+from strategy.base import BarRow, ParameterSpec, StrategyKind
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -187,3 +187,62 @@ def fit_spread(logs: FloatArray, newest: int) -> Spread:
         return Spread(beta, math.nan)
     residual = logs[newest, 0] - first_mean - beta * (logs[newest, 1] - second_mean)
     return Spread(beta, residual / math.sqrt(rest / (count - 2)))
+
+
+def _warmup_bars(parameters: PairsParameters) -> int:
+    return max(parameters.window, parameters.atr_window)
+
+
+def _conflict(parameters: PairsParameters) -> str | None:
+    if parameters.exit_z < parameters.entry_z < parameters.stop_z:
+        return None
+    return f"entry_z: {parameters.entry_z:g} must lie between exit_z ({parameters.exit_z:g}) and stop_z ({parameters.stop_z:g})"
+
+
+PAIRS = StrategyKind(
+    name="pairs",
+    summary="Two symbols against each other while the spread of a regression is extreme",
+    specs=(
+        ParameterSpec(
+            name="window",
+            default=60,
+            low=10,
+            high=MAX_WINDOW,
+            search=(60, 120, 250),
+            meaning="bars of the regression",
+        ),
+        ParameterSpec(
+            name="entry_z",
+            default=2.0,
+            low=0.5,
+            high=10.0,
+            search=(1.5, 2.0, 2.5),
+            meaning="z at which to enter",
+        ),
+        ParameterSpec(
+            name="exit_z",
+            default=0.5,
+            low=0.0,
+            high=5.0,
+            search=(0.0, 0.5),
+            meaning="z at which to leave with the spread back",
+        ),
+        ParameterSpec(
+            name="stop_z",
+            default=4.0,
+            low=1.0,
+            high=50.0,
+            search=(4.0,),
+            meaning="z at which to give the spread up",
+        ),
+        ParameterSpec(
+            name="atr_window", default=14, low=2, high=200, search=(14,), meaning="bars of the legs' ATR"
+        ),
+    ),
+    parameters_type=PairsParameters,
+    new_state=new_state,
+    step=step,
+    warmup_bars=_warmup_bars,
+    conflict=_conflict,
+    trades_pairs=True,
+)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from core.config_schema import StrategySettings
 from core.errors import ConfigError
-from strategy.base import Number, Strategy, StrategyKind, nearest
+from strategy.base import Number, Pairs, Strategy, StrategyKind, nearest
 from strategy.buy_and_hold import BUY_AND_HOLD
 from strategy.donchian import DONCHIAN
 from strategy.mean_reversion import MEAN_REVERSION
 from strategy.momentum import MOMENTUM
+from strategy.pairs import PAIRS
 from strategy.scheduled_rebalance import SCHEDULED_REBALANCE
 from strategy.time_series_momentum import TIME_SERIES_MOMENTUM
 from strategy.williams_r import WILLIAMS_R
@@ -25,12 +26,13 @@ STRATEGIES: dict[str, StrategyKind] = {
         DONCHIAN,
         MEAN_REVERSION,
         WILLIAMS_R,
+        PAIRS,
     )
 }
 """Every strategy that ships with the system, by name."""
 
 
-def create(name: str, parameters: Mapping[str, Number]) -> Strategy:
+def create(name: str, parameters: Mapping[str, Number], pairs: Pairs = ()) -> Strategy:
     """Strategy ``name`` with ``parameters``; those not given keep their defaults.
 
     Raises
@@ -41,7 +43,7 @@ def create(name: str, parameters: Mapping[str, Number]) -> Strategy:
     kind = STRATEGIES.get(name)
     if kind is None:
         raise ConfigError([f"{name}: unknown strategy{nearest(name, STRATEGIES)}"])
-    return kind.create(parameters)
+    return kind.create(parameters, pairs)
 
 
 def validate(settings: Iterable[StrategySettings]) -> list[str]:
@@ -54,6 +56,7 @@ def validate(settings: Iterable[StrategySettings]) -> list[str]:
             problems.append(f"{path}.name: {one.name!r} is no known strategy{nearest(one.name, STRATEGIES)}")
         else:
             problems += [f"{path}.parameters.{problem}" for problem in kind.validate(one.parameters)]
+            problems += [f"{path}.pairs: {problem}" for problem in kind.pair_problems(one.pairs)]
     return problems
 
 
@@ -69,4 +72,4 @@ def create_enabled(settings: Iterable[StrategySettings]) -> tuple[Strategy, ...]
     problems = validate(chosen)
     if problems:
         raise ConfigError(problems)
-    return tuple(create(one.name, one.parameters) for one in chosen if one.enabled)
+    return tuple(create(one.name, one.parameters, one.pairs) for one in chosen if one.enabled)

@@ -23,6 +23,7 @@ from portfolio.decision_setup import decision_parameters, last_fills, observe_wa
 from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
 from portfolio.ledger import Ledger
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
+from portfolio.pairing import partner_columns
 from portfolio.risk_manager import close_session
 from strategy.base import BarRow, Strategy
 
@@ -79,7 +80,8 @@ class DecisionCycle:
         self._strategies = tuple(strategies)
         self._symbols = tuple(symbols)
         self._sizing = sizing
-        self._parameters = decision_parameters(sizing, caps, weights)
+        self._partners = partner_columns(self._strategies, self._symbols)
+        self._parameters = decision_parameters(sizing, caps, weights, self._partners)
         self._column = {symbol: index for index, symbol in enumerate(self._symbols)}
         self._names = {strategy.name: index for index, strategy in enumerate(self._strategies)}
         self._steps = [[strategy.new_state() for _ in self._symbols] for strategy in self._strategies]
@@ -160,13 +162,31 @@ class DecisionCycle:
     def _step(self, bars: Mapping[str, Bar]) -> None:
         for symbol, bar in bars.items():
             column = self._column[symbol]
-            row = BarRow(bar.open, bar.high, bar.low, bar.close, bar.volume)
+            row = _row(bar)
             self._markets[column] = market_step(
                 self._markets[column], self._rows, column, row, self._sizing.atr_window
             )
             for index, strategy in enumerate(self._strategies):
                 states = self._steps[index]
-                states[column], self._signals[index, column] = strategy.step(states[column], row)
+                if not strategy.kind.trades_pairs:
+                    states[column], self._signals[index, column] = strategy.step(states[column], row)
+        for index, strategy in enumerate(self._strategies):
+            for pair in strategy.pairs:
+                self._step_pair(index, strategy, pair, bars)
+
+    def _step_pair(
+        self, index: int, strategy: Strategy, pair: tuple[str, str], bars: Mapping[str, Bar]
+    ) -> None:
+        """Step both legs; a row that lacks the bar of one changes nothing."""
+        if any(symbol not in bars for symbol in pair):
+            return
+        first, second = (_row(bars[symbol]) for symbol in pair)
+        states = self._steps[index]
+        for symbol, own, other, leads in ((pair[0], first, second, True), (pair[1], second, first, False)):
+            column = self._column[symbol]
+            states[column], self._signals[index, column] = strategy.step_leg(
+                states[column], own, other, leads
+            )
 
     def _read_positions(self, positions: Callable[[str, str], Decimal]) -> None:
         for index, strategy in enumerate(self._strategies):
@@ -206,3 +226,7 @@ class DecisionCycle:
             )
             for row, column in np.argwhere(wanted | refused).tolist()
         )
+
+
+def _row(bar: Bar) -> BarRow:
+    return BarRow(bar.open, bar.high, bar.low, bar.close, bar.volume)

@@ -22,12 +22,13 @@ from strategy.base import BarRow
 from strategy.registry import STRATEGIES
 from tests.backtester.cases import walk
 from tests.backtester.recorded import backtest, tables
+from tests.strategy.quick import SINGLE
 
 ROOT = Path(__file__).resolve().parents[2]
 BARS = np.stack([walk(seed, 700, decimals=2, holes=0.1, gaps=0.1, volume=10_000) for seed in (1, 2)], axis=1)
 
 
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("name", SINGLE)
 def test_scanned_signals_are_those_of_the_steps_bar_by_bar(name):
     strategy = STRATEGIES[name].create({})
     signals = scan_signals((strategy,), BARS)

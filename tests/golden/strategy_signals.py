@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from data.packaged import load_packaged
-from strategy.base import FloatArray, scan
-from strategy.registry import STRATEGIES, create
+from strategy.base import BarRow, FloatArray, scan
+from strategy.registry import create
+from tests.strategy.quick import SINGLE
 
 GOLDEN = Path(__file__).with_suffix(".json")
+FIRST, SECOND = "IBM", "MSFT"
 
 
 def real_bars() -> dict[str, FloatArray]:
@@ -31,8 +33,22 @@ def statistics() -> dict[str, dict[str, dict[str, float]]]:
     bars = real_bars()
     return {
         name: {symbol: _one(scan(create(name, {}), rows), rows[:, 3]) for symbol, rows in bars.items()}
-        for name in sorted(STRATEGIES)
-    }
+        for name in SINGLE
+    } | {"pairs": _pair(bars)}
+
+
+def _pair(bars: dict[str, FloatArray]) -> dict[str, dict[str, float]]:
+    """Statistics of both legs of one pair."""
+    strategy = create("pairs", {}, ((FIRST, SECOND),))
+    states = [strategy.new_state(), strategy.new_state()]
+    weights = []
+    for own, other in zip(bars[FIRST].tolist(), bars[SECOND].tolist(), strict=True):
+        rows = BarRow(*own), BarRow(*other)
+        states[0], leading = strategy.step_leg(states[0], rows[0], rows[1], True)
+        states[1], trailing = strategy.step_leg(states[1], rows[1], rows[0], False)
+        weights.append((leading, trailing))
+    legs = np.array(weights)
+    return {symbol: _one(legs[:, leg], bars[symbol][:, 3]) for leg, symbol in enumerate((FIRST, SECOND))}
 
 
 def _one(weights: FloatArray, closes: FloatArray) -> dict[str, float]:

@@ -10,8 +10,9 @@ import pytest
 
 from core.config_schema import Settings
 from strategy.base import scan
-from strategy.registry import STRATEGIES, create
+from strategy.registry import create
 from tests.golden.strategy_signals import GOLDEN, real_bars, statistics
+from tests.strategy.quick import SINGLE
 
 SYMBOLS = sorted(real_bars())
 
@@ -126,7 +127,7 @@ def test_williams_r_agrees_with_its_rules_over_indicators_in_pandas(symbol):
     np.testing.assert_array_equal(scan(create("williams_r", {}), real_bars()[symbol]), expected)
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"scheduled_rebalance"}))
+@pytest.mark.parametrize("name", sorted(set(SINGLE) - {"scheduled_rebalance"}))
 def test_a_restart_says_after_the_default_warm_up_what_it_would_have_said_without(name):
     """Held by real prices where the strategy remembers its own position; see "Memory" in docs/strategies.md."""
     warm_up = Settings().bars.warmup_bars

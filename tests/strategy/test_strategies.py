@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from core.errors import ConfigError
 from strategy.base import BarRow, ParameterSpec, Strategy, scan
 from strategy.registry import STRATEGIES, create
-from tests.strategy.quick import quick
+from tests.strategy.quick import SINGLE, quick
 
 NAN = math.nan
-everyone = pytest.mark.parametrize("name", sorted(STRATEGIES))
+everyone = pytest.mark.parametrize("name", SINGLE)
 
 
 def bars_of(closes: list[float]) -> np.ndarray:
