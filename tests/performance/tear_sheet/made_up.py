@@ -24,7 +24,7 @@ def full(sessions: int = 600, *, name: str = "AAA") -> ReportData:
     """Buy 100 at the first close and sell half of them in the middle; noise added to the equity; all panels have data."""
     random = np.random.default_rng(3)
     dates = np.busday_offset(np.datetime64("2018-01-02"), np.arange(sessions), roll="forward")
-    close: FloatArray = 100.0 * np.cumprod(1.0 + random.normal(0.0005, 0.02, sessions))
+    close: FloatArray = np.cumprod(1.0 + random.normal(0.0005, 0.02, sessions)).astype(np.float64) * 100.0
     middle = sessions // 2
     quantities = np.array([100.0, -50.0])
     places = np.array([1, middle])
