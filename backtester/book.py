@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.carry import FlowColumn
-from backtester.money import micros
-from core.kernel import kernel
+from core.kernel import inlined_kernel, kernel
 from core.reasons import Reason
 
 FloatMatrix = npt.NDArray[np.float64]
@@ -96,10 +95,25 @@ class Records(NamedTuple):
     counts: IntVector
 
 
+@kernel
 def new_book(strategies: int, symbols: int) -> Book:
     """Book without positions."""
-    whole = [np.zeros((strategies, symbols), dtype=np.int64) for _ in Book._fields[1:]]
-    return Book(np.zeros((strategies, symbols)), *whole)
+    shape = (strategies, symbols)
+    return Book(
+        position=np.zeros(shape),
+        kind=np.zeros(shape, dtype=np.int64),
+        left=np.zeros(shape, dtype=np.int64),
+        filled=np.zeros(shape, dtype=np.int64),
+        turnover=np.zeros(shape, dtype=np.int64),
+        charged=np.zeros(shape, dtype=np.int64),
+        month_shares=np.zeros(shape, dtype=np.int64),
+        reason=np.zeros(shape, dtype=np.int64),
+        decided=np.zeros(shape, dtype=np.int64),
+        next_stop=np.zeros(shape, dtype=np.int64),
+        stop=np.zeros(shape, dtype=np.int64),
+        said=np.zeros(shape, dtype=np.int64),
+        told=np.zeros(shape, dtype=np.int64),
+    )
 
 
 def new_records(rows: int) -> Records:
@@ -132,7 +146,7 @@ def _enlarged(table: IntMatrix, used: int, rows: int) -> IntMatrix:
     return larger
 
 
-@kernel
+@inlined_kernel
 def deny(
     book: Book, records: Records, bar: int, cell: tuple[int, int], reason: Reason, quantity: int
 ) -> None:
@@ -149,7 +163,7 @@ def deny(
     records.counts[1] += 1
 
 
-@kernel
+@inlined_kernel
 def start_order(
     book: Book, cell: tuple[int, int], kind: Kind, quantity: int, reason: int, decided: int, next_stop: int
 ) -> None:
@@ -162,28 +176,3 @@ def start_order(
     book.reason[cell] = reason
     book.decided[cell] = decided
     book.next_stop[cell] = next_stop
-
-
-@kernel
-def gross_and_net(position: FloatMatrix, closes: FloatMatrix, bar: int) -> tuple[int, int]:
-    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed.
-
-    Parameters
-    ----------
-    position
-        Shape (strategies, symbols).
-    closes
-        Shape (bars, symbols).
-    bar
-        Row of ``closes``.
-    """
-    gross, net = 0, 0
-    for symbol in range(position.shape[1]):
-        held = 0
-        for strategy in range(position.shape[0]):
-            held += int(position[strategy, symbol])
-        if held != 0:
-            value = held * micros(closes[bar, symbol])
-            gross += abs(value)
-            net += value
-    return gross, net

@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from backtester.money import divide_half_even
-from core.kernel import kernel
+from core.kernel import borrowing_kernel
 
 _CENT = 10_000
 _DAYS = 36_000
@@ -53,7 +53,7 @@ class Carry(NamedTuple):
     borrow: int
 
 
-@kernel
+@borrowing_kernel
 def daily_amount(balance: int, rate: int) -> int:
     """One day's interest on a balance, both in micro-dollars.
 
@@ -67,7 +67,7 @@ def daily_amount(balance: int, rate: int) -> int:
     return divide_half_even(divide_half_even(balance, _CENT) * rate, _DAYS)
 
 
-@kernel
+@borrowing_kernel
 def accrued(carry: Carry, cash: int, short_value: int, days: int) -> tuple[int, int, int]:
     """Cash interest, margin interest and borrow fee of ``days`` days, each signed as cash sees it.
 

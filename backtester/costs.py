@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from backtester.money import MICRO, divide_half_even, divide_half_up
 from core import commissions as ib
-from core.kernel import kernel
+from core.kernel import inlined_kernel
 
 NO_COMMISSION, FIXED, TIERED = 0, 1, 2
 """Schedules, as kernels know them."""
@@ -65,7 +65,7 @@ class Costs(NamedTuple):
     participation: int
 
 
-@kernel
+@inlined_kernel
 def fill_price(costs: Costs, base: int, quantity: int, volume: float, auction: bool) -> int:
     """Price of a fill in micro-dollars: ``base`` moved against us, rounded half up; never below one micro-dollar.
 
@@ -91,7 +91,7 @@ def fill_price(costs: Costs, base: int, quantity: int, volume: float, auction: b
     return base + move if quantity > 0 else max(base - move, 1)
 
 
-@kernel
+@inlined_kernel
 def fillable(costs: Costs, volume: float) -> int:
     """Shares that our orders may fill in a bar of this volume; 0 for NaN."""
     if not volume > 0.0:
@@ -99,7 +99,7 @@ def fillable(costs: Costs, volume: float) -> int:
     return int(volume) * costs.participation // 1_000_000
 
 
-@kernel
+@inlined_kernel
 def commission(schedule: int, quantity: int, value: int, month_shares: int) -> int:
     """Commission of an order filled so far for ``quantity`` shares and ``value`` micro-dollars; see `core.commissions`.
 
@@ -114,7 +114,7 @@ def commission(schedule: int, quantity: int, value: int, month_shares: int) -> i
     return amount if amount * _MAXIMUM <= value else divide_half_even(value, _MAXIMUM)
 
 
-@kernel
+@inlined_kernel
 def _tiered(before: int, quantity: int) -> int:
     """Sum the rates of the volume tiers that the order passes through."""
     amount, position, left = 0, before, quantity
@@ -126,7 +126,7 @@ def _tiered(before: int, quantity: int) -> int:
     return amount + _LAST_TIER * left
 
 
-@kernel
+@inlined_kernel
 def fees(schedule: int, quantity: int, price: int, is_sale: bool, charged: int) -> int:
     """Fees of one execution that removes liquidity, on top of the commission ``charged`` for it.
 

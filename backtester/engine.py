@@ -9,6 +9,8 @@ At each bar, in this order (live: `portfolio.live_manager.trader`):
 4. `portfolio.decision.decide_into` decides on the signals and market rows of this close.
 5. The decisions become orders for the bars that follow (`backtester.orders`).
 
+Bars on which nothing of this can lead to anything are passed over (`backtester.quiet_bars`).
+
 So nothing that is decided on a close can fill before the next bar.
 """
 
@@ -26,61 +28,44 @@ from backtester.book import (
     IntVector,
     Money,
     Records,
-    gross_and_net,
     new_book,
     new_records,
     with_room,
 )
 from backtester.carry import Carry
-from backtester.corporate_actions import Events
 from backtester.costs import Costs
 from backtester.fills import Account, Place, can_fill, trade_symbol
 from backtester.money import LARGEST_NLV, dollars
 from backtester.orders import Decided, OrderRules, expire_orders, is_news, place_orders
 from backtester.overnight import act, carry_over, flows_of
-from backtester.scan import MarketScan
-from core.kernel import kernel
-from portfolio.decision import decide_into
-from portfolio.decision_types import (
-    AccountRow,
-    DecisionInputs,
-    DecisionParameters,
-    DecisionState,
-    new_decision_state,
+from backtester.quiet_bars import (
+    Curve,
+    Day,
+    Holdings,
+    Pause,
+    drawdown_so_far,
+    new_holdings,
+    observe,
+    pass_quiet_bars,
+    session_ended,
+    stop_reached,
+    valued,
 )
+from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape
+from core.kernel import borrowing_kernel, inlined_kernel, kernel
+from portfolio.decision import decide_into
+from portfolio.decision_types import AccountRow, DecisionInputs, DecisionParameters, DecisionState
 from portfolio.market_rows import MarketRows
-from portfolio.risk_manager import close_session
+from portfolio.quiet import decision_stands
+from portfolio.risk_manager import VolatilityState, VolatilitySums, book_session, new_volatility, no_sessions
 
 FloatArray = npt.NDArray[np.float64]
-_FIRST_RECORDS = 1024
-
-
-class Clock(NamedTuple):
-    """What a bar's time means, shape (bars,): session number, whether it is the session's last bar, month number.
-
-    ``settles`` of shape (sessions,) is the session in which a sale of each session settles, ``days`` of the same shape the
-    calendar days since the session before.
-    """
-
-    session: IntVector
-    is_last: npt.NDArray[np.bool_]
-    month: IntVector
-    settles: IntVector
-    days: IntVector
-
-
-class Tape(NamedTuple):
-    """Everything that doesn't depend on the account: bars (bars, symbols, 5), scans over them, clock, corporate actions."""
-
-    bars: FloatArray
-    signals: FloatArray
-    market: MarketScan
-    clock: Clock
-    events: Events
+FIRST_RECORDS = 1024
+"""Rows that records begin with."""
 
 
 class Rules(NamedTuple):
-    """How the account trades."""
+    """How the account trades; ``passes_quiet_bars`` is False only for tests of it."""
 
     decision: DecisionParameters
     orders: OrderRules
@@ -88,16 +73,41 @@ class Rules(NamedTuple):
     carry: Carry
     at_close: bool
     day_orders: bool
+    passes_quiet_bars: bool
+
+
+class Start(NamedTuple):
+    """How an account begins: first bar that is traded on, the bar behind the last one, and cash in micro-dollars.
+
+    Bars before the first are warm-up.
+    """
+
     first: int
-    """First bar that is traded on; those before it are warm-up."""
+    end: int
+    cash: int
 
 
-class Curve(NamedTuple):
-    """The account after each bar, micro-dollars, shape (bars,): net liquidation value, cash, gross position value."""
+class Desk(NamedTuple):
+    """What a run writes, and may be used again by the next: records, values at the ends of sessions, curve.
 
-    nlv: IntVector
-    cash: IntVector
-    gross: IntVector
+    ``closes`` has room for every session, the curve for every bar or for none. ``returns`` is the ring of the volatility
+    target and ``due`` the cash that is due, by session; both begin with zeros.
+    """
+
+    records: Records
+    closes: IntVector
+    curve: Curve
+    returns: IntVector
+    due: IntVector
+
+
+class Run(NamedTuple):
+    """What a run leaves: records, the account's last value, the book, and the bar behind the last one that was done."""
+
+    records: Records
+    day: Day
+    book: Book
+    done: int
 
 
 class Outcome(NamedTuple):
@@ -109,98 +119,180 @@ class Outcome(NamedTuple):
     bars_done: int
 
 
-class Desk(NamedTuple):
-    """What the loop writes besides the account: cash due by session, curve, and the decision's output."""
-
-    due: IntVector
-    curve: Curve
-    targets: FloatMatrix
-    reasons: IntMatrix
-
-
-class _Day(NamedTuple):
-    """Value of the account in micro-dollars: last and highest NLV, gross position value."""
-
-    nlv: int
-    peak: int
-    gross: int
-
-
-def simulate(tape: Tape, rules: Rules, cash: int, volatility_window_sessions: int) -> Outcome:
-    """Run an account over a tape.
+def simulate(tape: Tape, rules: Rules, start: Start, volatility_window_sessions: int) -> Outcome:
+    """Run an account over a tape and keep its curve.
 
     Parameters
     ----------
-    tape, rules
+    tape, rules, start
         What is traded, and how.
-    cash
-        Opening cash in micro-dollars.
     volatility_window_sessions
         Window of the volatility target.
 
     Returns
     -------
     Outcome
-        ``bars_done`` is less than the tape's bars when the account grew beyond `LARGEST_NLV`.
+        ``bars_done`` is less than ``start.end`` when the account grew beyond `LARGEST_NLV`.
     """
-    bars, strategies, symbols = tape.signals.shape
-    state = new_decision_state(strategies, symbols, volatility_window_sessions)
-    book, records = new_book(strategies, symbols), new_records(_FIRST_RECORDS)
-    curve = Curve(*(np.full(bars, cash, dtype=np.int64) for _ in Curve._fields))
-    curve.gross[:] = 0
-    desk = Desk(
-        due=np.zeros(len(tape.clock.settles) + 2, dtype=np.int64),
-        curve=curve,
-        targets=np.zeros((strategies, symbols)),
-        reasons=np.zeros((strategies, symbols), dtype=np.int64),
+    desk = new_desk(tape, start.end, volatility_window_sessions)
+    desk.curve.nlv[: start.first] = desk.curve.cash[: start.first] = start.cash
+    run = run_account(tape, rules, start, desk)
+    return Outcome(run.records, desk.curve, run.book, run.done)
+
+
+def new_desk(tape: Tape, curve_bars: int, volatility_window_sessions: int) -> Desk:
+    """Room for a run over ``tape``; ``curve_bars`` is 0 when no curve is wanted."""
+    sessions = len(tape.clock.settles)
+    return Desk(
+        records=new_records(FIRST_RECORDS),
+        closes=np.zeros(sessions + 1, dtype=np.int64),
+        curve=Curve(*(np.zeros(curve_bars, dtype=np.int64) for _ in Curve._fields)),
+        returns=new_volatility(volatility_window_sessions).returns,
+        due=np.zeros(sessions + 2, dtype=np.int64),
     )
-    records, done = _run(tape, rules, Money(cash, cash, -1, 0, 0), state, book, records, desk)
-    return Outcome(records, curve, book, done)
 
 
 @kernel
-def _run(  # noqa: C901 (one branch for each thing that a bar may bring)
-    tape: Tape, rules: Rules, money: Money, state: DecisionState, book: Book, records: Records, desk: Desk
-) -> tuple[Records, int]:
-    """Go from bar to bar; return the records and the number of bars that were done."""
+def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
+    """Go from bar to bar.
+
+    Parameters
+    ----------
+    tape, rules, start
+        What is traded, and how.
+    desk
+        Written.
+
+    Returns
+    -------
+    Run
+        ``done`` is less than ``start.end`` when the account grew beyond `LARGEST_NLV`.
+    """
+    book = new_book(tape.signals.shape[1], tape.signals.shape[0])
     position, kind, stop, said = book.position, book.kind, book.stop, book.said
-    bars, closes, session, is_last = tape.bars, tape.market.close, tape.clock.session, tape.clock.is_last
-    curve, targets, reasons = desk.curve, desk.targets, desk.reasons
-    day = _Day(money.cash, money.cash, 0)
-    next_event = int(np.searchsorted(tape.events.bar, rules.first, side="right"))
-    for bar in range(rules.first, bars.shape[0]):
+    bars, session, is_last, turns = tape.bars, tape.clock.session, tape.clock.is_last, tape.watch.turns
+    targets, reasons = np.zeros(kind.shape), np.zeros(kind.shape, dtype=np.int64)
+    signals, rows = np.zeros(kind.shape), _new_rows(kind.shape[1])
+    directions, holdings = np.zeros(kind.shape, dtype=np.int64), new_holdings(kind.shape[1])
+    records, closes, curve, due = desk.records, desk.closes, desk.curve, desk.due
+    returns, sums = desk.returns, no_sessions()
+    money = Money(start.cash, start.cash, -1, 0, 0)
+    day = Day(start.cash, start.cash, 0, start.cash, 0.0, 0.0, 0)
+    works, stands, settling, throttle = False, False, -1, 1.0
+    next_event = int(np.searchsorted(tape.events.bar, start.first, side="right"))
+    bar = start.first
+    while bar < start.end:
+        if stands:
+            event = tape.events.bar[next_event] if next_event < tape.events.bar.size else NEVER
+            bar, day, sums = pass_quiet_bars(
+                (bar, start.end),
+                (tape.watch, tape.news, session),
+                (rules.decision, rules.carry),
+                holdings,
+                Pause(throttle, money.cash, event, settling),
+                day,
+                (returns, sums),
+                closes,
+                curve,
+            )
+            if bar == start.end:
+                break
+        begins = bar == start.first or turns[bar] & SESSION_BEGINS != 0
+        changed = False
         if tape.clock.month[bar] != money.month:
             money = Money(money.cash, money.settled, tape.clock.month[bar], 0, 0)
-        if bar > rules.first and session[bar] != session[bar - 1]:
+        if bar > start.first and begins:
             records = with_room(records, flows_of(bar, tape.events, next_event, kind.shape[0]))
+            before = next_event
             money, next_event = _overnight(tape, rules, book, money, records, bar, next_event)
-        for symbol in range(kind.shape[1]):
-            if can_fill(kind, stop, position, bars, bar, symbol):
-                records = with_room(records, 3 * kind.size)
-                account = Account(book, state.directions, desk.due, records)
-                money = _trade(tape, rules, account, money, bar, symbol)
-        if rules.day_orders and is_last[bar]:
+            if next_event != before:
+                works, changed = observe(book, holdings), True
+        if works or stop_reached(tape.watch, holdings, bar):
+            for symbol in range(kind.shape[1]):
+                if can_fill(kind, stop, position, bars, bar, symbol):
+                    records = with_room(records, 3 * kind.size)
+                    account = Account(book, directions, due, records)
+                    money = _trade(tape, rules, account, money, bar, symbol)
+                    settling, changed = max(settling, tape.clock.settles[session[bar]]), True
+        if rules.day_orders and works and is_last[bar]:
             records = with_room(records, kind.size)
             expire_orders(book, records, bar)
-        if bar == rules.first or session[bar] != session[bar - 1]:
-            money = _settle(money, tape.clock, desk.due, bar)
-            if bar > rules.first:
-                state = _begin_session(rules.decision, state, day.nlv)
-        day = _value(position, closes, bar, money, day)
+            changed = True
+        if begins:
+            money = _settle(money, tape.clock, due, bar)
+            if bar > start.first:
+                sums = book_session(
+                    returns,
+                    sums,
+                    dollars(day.nlv),
+                    rules.decision.target_volatility_annual,
+                    rules.decision.max_leverage,
+                )
+                day = session_ended(day, closes)
+        if changed:
+            works = observe(book, holdings)
+        gross, net = _values(holdings, tape.watch.close, bar)
+        day = valued(day, money.cash + net, gross)
         if abs(day.nlv) > LARGEST_NLV:
-            return records, bar
-        curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, day.gross
+            break
+        if curve.nlv.size != 0:
+            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, gross
+        _read_rows(tape, bar, signals, rows)
         row = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
-        inputs = DecisionInputs(tape.signals[bar], position, _rows(tape.market, bar), row)
-        decide_into(rules.decision, state, inputs, targets, reasons)
+        inputs = DecisionInputs(signals, position, rows, row)
+        state = DecisionState(directions, _volatility(returns, sums))
+        scales = decide_into(rules.decision, state, inputs, targets, reasons)
+        throttle = scales.throttle
         if is_news(position, targets, reasons, said):
             records = with_room(records, 2 * kind.size)
-            decided = Decided(bar, not is_last[bar], targets, reasons, inputs.rows, bars)
+            decided = Decided(bar, not is_last[bar], targets, reasons, rows, bars)
             place_orders(rules.orders, book, records, decided)
-    return records, bars.shape[0]
+            works = observe(book, holdings)
+        stands = not works and rules.passes_quiet_bars
+        if stands:
+            stands = decision_stands(throttle, signals, position, targets, reasons)
+        bar += 1
+    day = session_ended(day, closes)
+    worst = drawdown_so_far(day)
+    day = Day(day.nlv, day.peak, day.gross, day.trough, worst, day.exposure, day.sessions)
+    return Run(records, day, book, bar)
 
 
 @kernel
+def _new_rows(symbols: int) -> MarketRows:
+    return MarketRows(np.zeros(symbols), np.zeros(symbols), np.zeros(symbols))
+
+
+@kernel
+def _volatility(returns: IntVector, sums: VolatilitySums) -> VolatilityState:
+    return VolatilityState(
+        returns, sums.place, sums.total, sums.squares, sums.sessions, sums.last_nlv, sums.last_scale
+    )
+
+
+@inlined_kernel
+def _read_rows(tape: Tape, bar: int, signals: FloatMatrix, rows: MarketRows) -> None:
+    """Copy what the decision sees of a bar into rows that are there already: a view costs more than it."""
+    for symbol in range(signals.shape[1]):
+        rows.close[symbol] = tape.market.close[bar, symbol]
+        rows.atr[symbol] = tape.market.atr[bar, symbol]
+        rows.average_volume[symbol] = tape.market.average_volume[bar, symbol]
+        for strategy in range(signals.shape[0]):
+            signals[strategy, symbol] = tape.signals[symbol, strategy, bar]
+
+
+@inlined_kernel
+def _values(holdings: Holdings, close: IntMatrix, bar: int) -> tuple[int, int]:
+    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed."""
+    gross, net = 0, 0
+    for symbol in range(holdings.net.size):
+        value = holdings.net[symbol] * close[bar, symbol]
+        gross += abs(value)
+        net += value
+    return gross, net
+
+
+@borrowing_kernel
 def _overnight(
     tape: Tape, rules: Rules, book: Book, money: Money, records: Records, bar: int, next_event: int
 ) -> tuple[Money, int]:
@@ -213,16 +305,7 @@ def _overnight(
     return act(tape.events, next_event, book, money, records, closes, bar)
 
 
-@kernel
-def _begin_session(decision: DecisionParameters, state: DecisionState, nlv: int) -> DecisionState:
-    """Book the closing value of the session that has ended, for the volatility target."""
-    volatility = close_session(
-        state.volatility, dollars(nlv), decision.target_volatility_annual, decision.max_leverage
-    )
-    return DecisionState(state.directions, volatility)
-
-
-@kernel
+@borrowing_kernel
 def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
     """Release what has settled by the session that begins with ``bar``."""
     settled = money.settled
@@ -233,22 +316,9 @@ def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
     return Money(money.cash, settled, money.month, money.month_fills, money.month_shares)
 
 
-@kernel
+@borrowing_kernel
 def _trade(tape: Tape, rules: Rules, account: Account, money: Money, bar: int, symbol: int) -> Money:
     """Fill what the bar fills in one symbol."""
     clock, prices = tape.clock, tape.bars[bar, symbol]
     place = Place(bar, symbol, prices[4], clock.settles[clock.session[bar]], False)
     return trade_symbol(rules.costs, account, money, place, prices, rules.at_close, clock.is_last[bar])
-
-
-@kernel
-def _value(position: FloatMatrix, closes: FloatArray, bar: int, money: Money, day: _Day) -> _Day:
-    """Value the account at the closes."""
-    gross, net = gross_and_net(position, closes, bar)
-    nlv = money.cash + net
-    return _Day(nlv, max(day.peak, nlv), gross)
-
-
-@kernel
-def _rows(market: MarketScan, bar: int) -> MarketRows:
-    return MarketRows(market.close[bar], market.atr[bar], market.average_volume[bar])

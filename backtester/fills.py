@@ -13,7 +13,6 @@ allows; the rest stays at work. A stop that is hit ends whatever else works for 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +31,8 @@ from backtester.book import (
 )
 from backtester.costs import Costs, commission, fees, fill_price, fillable
 from backtester.money import micros
-from core.kernel import kernel
+from backtester.tape import has_price
+from core.kernel import borrowing_kernel, inlined_kernel
 from core.reasons import Reason
 
 
@@ -55,7 +55,7 @@ class Account(NamedTuple):
     records: Records
 
 
-@kernel
+@borrowing_kernel
 def trade_symbol(
     costs: Costs,
     account: Account,
@@ -102,7 +102,7 @@ def trade_symbol(
     return money
 
 
-@kernel
+@borrowing_kernel
 def _fill_all(
     costs: Costs, account: Account, money: Money, place: Place, kind: Kind, base: int, room: int
 ) -> tuple[Money, int]:
@@ -113,7 +113,7 @@ def _fill_all(
     return money, room
 
 
-@kernel
+@inlined_kernel
 def stop_base(position: float, stop: int, begin: float, high: float, low: float) -> int:
     """Undisturbed price at which a protective stop fills in a bar, micro-dollars; 0 when the bar doesn't reach it.
 
@@ -131,7 +131,7 @@ def stop_base(position: float, stop: int, begin: float, high: float, low: float)
     return max(micros(begin), stop) if micros(high) >= stop else 0
 
 
-@kernel
+@inlined_kernel
 def can_fill(
     kind: IntMatrix,
     stop: IntMatrix,
@@ -163,7 +163,7 @@ def can_fill(
     return False
 
 
-@kernel
+@borrowing_kernel
 def _fill_order(
     costs: Costs,
     account: Account,
@@ -195,7 +195,7 @@ def _fill_order(
     return money, room - shares
 
 
-@kernel
+@inlined_kernel
 def _charge(
     costs: Costs, book: Book, cell: tuple[int, int], quantity: int, price: int, month_shares: int
 ) -> tuple[int, int]:
@@ -211,7 +211,7 @@ def _charge(
     return grown + fees(costs.schedule, shares, price, quantity < 0, grown), month_shares + shares
 
 
-@kernel
+@inlined_kernel
 def _record(
     records: Records, book: Book, place: Place, cell: tuple[int, int], quantity: int, price: int, cost: int
 ) -> None:
@@ -228,7 +228,7 @@ def _record(
     records.counts[0] += 1
 
 
-@kernel
+@inlined_kernel
 def _move(account: Account, cell: tuple[int, int], quantity: int) -> None:
     """Book a fill's shares, and what follows from them for stop and order."""
     book = account.book
@@ -241,12 +241,3 @@ def _move(account: Account, cell: tuple[int, int], quantity: int) -> None:
         book.stop[cell] = 0
     if book.left[cell] == 0:
         book.kind[cell] = Kind.NOTHING
-
-
-@kernel
-def has_price(bars: npt.NDArray[np.float64], bar: int, symbol: int) -> bool:
-    """Whether a symbol can be traded in a bar: all its prices are known and positive."""
-    known = True
-    for column in range(4):
-        known &= 0.0 < bars[bar, symbol, column] < math.inf
-    return known

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.corporate_actions import Events, adjusted_bars, events_of
-from backtester.engine import Clock
+from backtester.tape import Clock
 from data.bar_table import BarTable, DataError
 from data.corporate_actions import CorporateAction
 from data.exchange_calendar import ExchangeCalendar, Session

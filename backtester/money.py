@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from core.kernel import kernel
+from core.kernel import inlined_kernel
 
 MICRO = 1_000_000
 """Micro-dollars in a dollar."""
@@ -17,19 +17,19 @@ LARGEST_NLV = 9_000_000_000 * MICRO
 """Largest account, just below 2**53: up to here a number of micro-dollars is also exact as a float."""
 
 
-@kernel
+@inlined_kernel
 def micros(price: float) -> int:
     """Micro-dollars of a price in dollars, rounded half up."""
     return math.floor(price * 1e6 + 0.5)
 
 
-@kernel
+@inlined_kernel
 def dollars(amount: int) -> float:
     """Nearest float to an amount of micro-dollars, in dollars."""
     return amount / 1e6
 
 
-@kernel
+@inlined_kernel
 def divide_half_even(amount: int, divisor: int) -> int:
     """``amount / divisor`` rounded to the nearest whole number, a tie to the even one, as ``Decimal.quantize`` does."""
     whole = amount // divisor  # rounds down, also below zero
@@ -39,7 +39,7 @@ def divide_half_even(amount: int, divisor: int) -> int:
     return whole
 
 
-@kernel
+@inlined_kernel
 def divide_half_up(amount: int, divisor: int) -> int:
     """``amount / divisor`` rounded to the nearest whole number, a tie up; for amounts of 0 or more."""
     return (2 * amount + divisor) // (2 * divisor)

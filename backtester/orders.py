@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.book import Book, FloatMatrix, IntMatrix, Kind, Records, deny, start_order
-from backtester.fills import has_price
-from core.kernel import kernel
+from backtester.tape import has_price
+from core.kernel import borrowing_kernel, inlined_kernel, kernel
 from core.reasons import Reason
 from portfolio.market_rows import MarketRows
 
@@ -51,7 +51,7 @@ class Decided(NamedTuple):
     """Shape (bars, symbols, 5)."""
 
 
-@kernel
+@borrowing_kernel
 def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decided) -> None:
     """Tell the refusals, then put exits and entries to work."""
     shape = book.position.shape
@@ -83,7 +83,7 @@ def _forget_ended(book: Book) -> None:
                 book.left[strategy, symbol] = 0
 
 
-@kernel
+@inlined_kernel
 def is_news(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, said: IntMatrix) -> bool:
     """Whether a decision wants or refuses anything new, so that `place_orders` has something to do.
 
@@ -97,7 +97,7 @@ def is_news(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, sai
     return False
 
 
-@kernel
+@borrowing_kernel
 def expire_orders(book: Book, records: Records, bar: int) -> None:
     """Cancel what is left of entries and exits at the end of a session (time in force DAY)."""
     for strategy in range(book.kind.shape[0]):
@@ -109,7 +109,7 @@ def expire_orders(book: Book, records: Records, bar: int) -> None:
                 book.left[cell] = 0
 
 
-@kernel
+@inlined_kernel
 def _tell_refusal(book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
     """Take a new reason of the decision; tell it if it has left nothing of an entry."""
     reason = decided.reasons[cell]
@@ -118,7 +118,7 @@ def _tell_refusal(book: Book, records: Records, decided: Decided, cell: tuple[in
         deny(book, records, decided.bar, cell, reason, 0)
 
 
-@kernel
+@inlined_kernel
 def _exit(book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
     change = int(decided.targets[cell]) - int(book.position[cell])
     if book.kind[cell] == Kind.NOTHING:
@@ -131,7 +131,7 @@ def _exit(book: Book, records: Records, decided: Decided, cell: tuple[int, int])
     deny(book, records, decided.bar, cell, Reason.EXIT_PENDING, abs(change))
 
 
-@kernel
+@inlined_kernel
 def _entry(rules: OrderRules, book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
     quantity = int(decided.targets[cell])
     side = 1 if quantity > 0 else -1
@@ -145,7 +145,7 @@ def _entry(rules: OrderRules, book: Book, records: Records, decided: Decided, ce
     book.told[cell] = Reason.NONE
 
 
-@kernel
+@inlined_kernel
 def _objection(
     rules: OrderRules, book: Book, decided: Decided, cell: tuple[int, int], quantity: int, stop: int
 ) -> Reason:
@@ -168,7 +168,7 @@ def _objection(
     return reason
 
 
-@kernel
+@inlined_kernel
 def _crosses(book: Book, cell: tuple[int, int], quantity: int) -> bool:
     """Whether an order of ours works on the other side of the symbol; so does a stop that was triggered, not one that rests."""
     for strategy in range(book.kind.shape[0]):
@@ -178,7 +178,7 @@ def _crosses(book: Book, cell: tuple[int, int], quantity: int) -> bool:
     return False
 
 
-@kernel
+@borrowing_kernel
 def stop_on_grid(price: float, side: int) -> int:
     """Stop price in micro-dollars on the grid of cents, so that it never triggers later than ``price``.
 

@@ -12,14 +12,14 @@ from backtester.book import Book, FillColumn, Kind, Money, Records
 from backtester.carry import Carry, FlowColumn, FlowKind, accrued
 from backtester.corporate_actions import DIVIDEND, SPLIT, Events
 from backtester.money import divide_half_even, micros
-from core.kernel import kernel
+from core.kernel import borrowing_kernel
 from core.reasons import Reason
 
 FloatMatrix = npt.NDArray[np.float64]
 _CENT = 10_000
 
 
-@kernel
+@borrowing_kernel
 def carry_over(
     carry: Carry, book: Book, money: Money, records: Records, closes: FloatMatrix, bar: int, days: int
 ) -> Money:
@@ -38,7 +38,7 @@ def carry_over(
     return _paid(money, interest + margin + borrow)
 
 
-@kernel
+@borrowing_kernel
 def act(
     events: Events,
     next_event: int,
@@ -86,7 +86,7 @@ def act(
     return money, next_event
 
 
-@kernel
+@borrowing_kernel
 def _split(book: Book, cell: tuple[int, int], numerator: int, denominator: int, close: int) -> int:
     """Turn a position into whole new shares, end its orders, move its stop; return the cash for the rest."""
     position = int(book.position[cell])
@@ -108,7 +108,7 @@ def _split(book: Book, cell: tuple[int, int], numerator: int, denominator: int, 
     return sign * divide_half_even(rest * close, numerator)
 
 
-@kernel
+@borrowing_kernel
 def _pay_out(book: Book, records: Records, bar: int, cell: tuple[int, int], price: int) -> None:
     """Close a position at the price of a delisting, as an exit without commission."""
     position = int(book.position[cell])
@@ -131,7 +131,7 @@ def _pay_out(book: Book, records: Records, bar: int, cell: tuple[int, int], pric
     records.counts[0] += 1
 
 
-@kernel
+@borrowing_kernel
 def _flow(records: Records, bar: int, cell: tuple[int, int], kind: int, amount: int) -> None:
     if amount == 0:
         return
@@ -144,14 +144,14 @@ def _flow(records: Records, bar: int, cell: tuple[int, int], kind: int, amount: 
     records.counts[2] += 1
 
 
-@kernel
+@borrowing_kernel
 def _paid(money: Money, amount: int) -> Money:
     return Money(
         money.cash + amount, money.settled + amount, money.month, money.month_fills, money.month_shares
     )
 
 
-@kernel
+@borrowing_kernel
 def flows_of(bar: int, events: Events, next_event: int, strategies: int) -> int:
     """Rows that a bar can add to the records at most: one an event and strategy, and three of carry."""
     rows = 3

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from backtester.corporate_actions import adjustment_factors
 from backtester.cost_settings import carry_of, costs_of
-from backtester.engine import Outcome, Rules, Tape, simulate
+from backtester.engine import Outcome, Rules, Start, simulate
 from backtester.market import Market
 from backtester.money import MICRO
 from backtester.orders import OrderRules
 from backtester.result import BacktestResult
-from backtester.scan import MarketScan, scan_market, scan_signals
+from backtester.scan import scan_market, scan_signals
+from backtester.tape import MarketScan, Tape, make_watch, mark_news
 from core.config_schema import Settings
 from core.errors import ConfigError
 from portfolio.decision_setup import decision_parameters
@@ -85,8 +86,8 @@ def trade_signals(
     _check(settings, market, names, weights, first_bar)
     outcome = simulate(
         _tape(settings, market, signals),
-        _rules(settings, market, weights, first_bar),
-        int(settings.backtest.cash * MICRO),
+        rules_of(settings, market, weights),
+        Start(int(first_bar), len(market.end_ns), int(settings.backtest.cash * MICRO)),
         settings.sizing.volatility_window_sessions,
     )
     _check_done(outcome, market)
@@ -111,10 +112,16 @@ def _tape(settings: Settings, market: Market, signals: npt.NDArray[np.float64]) 
             atr=scan.atr / prices,
             average_volume=scan.average_volume / volumes,
         )
-    return Tape(bars=market.bars, signals=signals, market=scan, clock=market.clock, events=events)
+    columns = np.ascontiguousarray(signals.transpose(2, 1, 0))
+    news = np.zeros(len(market.bars), dtype=np.uint8)
+    for weights in columns.reshape(-1, len(market.bars)):
+        mark_news(weights, news)
+    watch = make_watch(market.bars, scan, market.clock)
+    return Tape(market.bars, columns, news, scan, watch, market.clock, events)
 
 
-def _rules(settings: Settings, market: Market, weights: Sequence[float], first_bar: int) -> Rules:
+def rules_of(settings: Settings, market: Market, weights: Sequence[float]) -> Rules:
+    """How an account trades, by the configuration."""
     limits = settings.execution.pretrade
     return Rules(
         decision=decision_parameters(settings.sizing, settings.caps, weights),
@@ -128,7 +135,7 @@ def _rules(settings: Settings, market: Market, weights: Sequence[float], first_b
         carry=carry_of(settings.backtest),
         at_close=settings.backtest.fill_at == "close",
         day_orders=settings.backtest.time_in_force == "DAY",
-        first=int(first_bar),
+        passes_quiet_bars=True,
     )
 
 

@@ -10,24 +10,17 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from backtester.tape import MarketScan
 from core.kernel import kernel
 from portfolio.market_rows import MarketRows, MarketState, market_step, new_market_rows, new_market_state
 from strategy.base import BarRow, Parameters, State, Strategy
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class MarketScan(NamedTuple):
-    """`MarketRows` of every bar, each of shape (bars, symbols)."""
-
-    close: FloatArray
-    atr: FloatArray
-    average_volume: FloatArray
 
 
 def scan_market(bars: FloatArray, atr_window: int) -> MarketScan:
@@ -86,14 +79,14 @@ def scan_signals(strategies: Sequence[Strategy], bars: FloatArray) -> FloatArray
     Returns
     -------
     ndarray
-        Shape (bars, strategies, symbols), NaN while a strategy warms up.
+        Shape (bars, strategies, symbols), NaN while a strategy warms up; contiguous along the bars.
     """
-    signals = np.empty((bars.shape[0], len(strategies), bars.shape[1]))
+    signals = np.empty((bars.shape[1], len(strategies), bars.shape[0]))
     for index, strategy in enumerate(strategies):
         scan = scan_of(strategy.kind.step)
         for symbol in range(bars.shape[1]):
-            scan(strategy.parameters, strategy.new_state(), bars, symbol, signals[:, index, :])
-    return signals
+            scan(strategy.parameters, strategy.new_state(), bars, symbol, signals[symbol, index])
+    return signals.transpose(2, 1, 0)
 
 
 @lru_cache(maxsize=256)
@@ -119,4 +112,4 @@ def _scan_signals(
         row = BarRow(*_row(bars, bar, symbol))
         if not math.isnan(row.close):
             state, weight = step(parameters, state, row)  # type: ignore[name-defined]  # noqa: F821 (see scan_of)
-        weights[bar, symbol] = weight
+        weights[bar] = weight

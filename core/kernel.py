@@ -55,23 +55,33 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     callable
         The compiled function, with the same signature. ``.py_func`` is the plain one.
     """
-    return _compiled(function, forceinline=False)
+    return _compiled(function, _nrt=True)
+
+
+def borrowing_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """`kernel` for a function of a hot loop that makes no array and returns none, neither alone nor in a NamedTuple.
+
+    It borrows its caller's arrays, so that references needn't be counted: for a NamedTuple of a dozen arrays that
+    takes longer than most of what kernels do with them. Numba refuses to compile it if it makes an array; a test looks
+    at what it returns.
+    """
+    return _compiled(function, _nrt=False)
 
 
 def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """`kernel` for a small function that is called in a hot loop: its code is put into each caller's.
+    """`borrowing_kernel` for a small function: its code is put into each caller's.
 
     LLVM judges by the size of the callee before it is optimised, and calls what would be a handful of instructions,
     pushing every field of every array.
     """
-    return _compiled(function, forceinline=True)
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
-def _compiled(function: Callable[P, R], *, forceinline: bool) -> Callable[P, R]:
+def _compiled(function: Callable[P, R], **options: bool) -> Callable[P, R]:
     """Compile with numba; a division by zero gives what IEEE 754 says, as numpy's does.
 
-    With Python's error model each division may raise, and numba then keeps counting the references to every array in
-    reach: ten times the work of a small kernel. No kernel may rely on a ``ZeroDivisionError``.
+    With Python's error model each division may raise, and numba then can't leave out the counting of references to any
+    array in reach. No kernel may rely on a ``ZeroDivisionError``.
     """
     folder = _cache_folder(Path(function.__code__.co_filename))
     before = numba.config.CACHE_DIR
@@ -79,7 +89,7 @@ def _compiled(function: Callable[P, R], *, forceinline: bool) -> Callable[P, R]:
     numba.config.CACHE_DIR = "" if folder is None else str(folder)
     try:
         compiled: Callable[P, R] = numba.njit(
-            cache=folder is not None, nogil=True, forceinline=forceinline, error_model="numpy"
+            cache=folder is not None, nogil=True, error_model="numpy", **options
         )(function)
     finally:
         numba.config.CACHE_DIR = before

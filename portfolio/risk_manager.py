@@ -48,20 +48,65 @@ def throttle_scale(
     return scale
 
 
-class VolatilityState(NamedTuple):
-    """Daily returns of the account, free of our own scaling. ``returns`` is a ring that is written in place."""
+RETURN_STEPS = 2.0**26
+"""Steps a unit in which session returns are summed: 1.5e-8. Sums of whole numbers don't drift."""
 
-    returns: npt.NDArray[np.float64]
+LARGEST_RETURN = 2.0
+"""Returns beyond this (200% in a session) count as this: 2**(2 * 27) * `MAX_WINDOW_SESSIONS` fits into an int64."""
+
+MAX_WINDOW_SESSIONS = 500
+"""Longest window of the volatility target."""
+
+
+class VolatilitySums(NamedTuple):
+    """What is remembered of the session returns besides themselves.
+
+    ``place`` is the oldest return's place in the ring once that is full; ``total`` and ``squares`` are sums over it.
+    """
+
+    place: int
+    total: int
+    squares: int
+    sessions: int
+    last_nlv: float
+    last_scale: float
+
+
+class VolatilityState(NamedTuple):
+    """Session returns of the account in steps, free of our own scaling, and the fields of `VolatilitySums`.
+
+    ``returns`` is a ring that is written in place.
+    """
+
+    returns: npt.NDArray[np.int64]
+    place: int
+    total: int
+    squares: int
     sessions: int
     last_nlv: float
     last_scale: float
 
 
 def new_volatility(window_sessions: int) -> VolatilityState:
-    """State without history."""
-    return VolatilityState(
-        returns=np.zeros(window_sessions, dtype=np.float64), sessions=0, last_nlv=math.nan, last_scale=1.0
-    )
+    """State without history; ``window_sessions`` is at most `MAX_WINDOW_SESSIONS`."""
+    if not 2 <= window_sessions <= MAX_WINDOW_SESSIONS:
+        raise ValueError(
+            f"the volatility needs a window of 2 to {MAX_WINDOW_SESSIONS} sessions, not {window_sessions}"
+        )
+    returns = np.zeros(window_sessions, dtype=np.int64)
+    return VolatilityState(returns, *no_sessions())
+
+
+@inlined_kernel
+def no_sessions() -> VolatilitySums:
+    """Make sums over no return at all."""
+    return VolatilitySums(place=0, total=0, squares=0, sessions=0, last_nlv=math.nan, last_scale=1.0)
+
+
+@inlined_kernel
+def _squared_deviations(total: int, squares: int, held: int) -> float:
+    """Sum of the squared deviations from the mean of the ``held`` returns in the window, in steps squared."""
+    return max(float(squares) - float(total) * float(total) / held, 0.0)
 
 
 @kernel
@@ -70,28 +115,30 @@ def realised_volatility(state: VolatilityState) -> float:
     held = min(state.sessions, state.returns.size)
     if held < 2:
         return math.nan
-    mean = 0.0
-    for index in range(held):
-        mean += state.returns[index] / held
-    squares = 0.0
-    for index in range(held):
-        squares += (state.returns[index] - mean) * (state.returns[index] - mean)
-    return math.sqrt(squares / (held - 1) * SESSIONS_PER_YEAR)
+    deviations = _squared_deviations(state.total, state.squares, held)
+    return math.sqrt(deviations * SESSIONS_PER_YEAR / (held - 1)) / RETURN_STEPS
 
 
-@kernel
-def volatility_scale(state: VolatilityState, target_annual: float, max_leverage: float) -> float:
+@inlined_kernel
+def volatility_scale(
+    sums: VolatilitySums, window_sessions: int, target_annual: float, max_leverage: float
+) -> float:
     """Scale that brings the account's volatility to its target: ``target / realised``.
 
     Until the window is full the scale may fall but never exceeds 1: a calm week is no evidence for leverage. The
     same holds when nothing has moved, for an account that held no position shows no volatility. Never above
     ``max_leverage``.
     """
-    realised = realised_volatility(state)
-    if math.isnan(realised) or realised <= 0.0:
+    held = min(sums.sessions, window_sessions)
+    deviations = _squared_deviations(sums.total, sums.squares, held) if held >= 2 else 0.0
+    if deviations <= 0.0:
         return min(1.0, max_leverage)
-    ceiling = max_leverage if state.sessions >= state.returns.size else min(1.0, max_leverage)
-    return min(target_annual / realised, ceiling)
+    ceiling = max_leverage if held == window_sessions else min(1.0, max_leverage)
+    target = target_annual * RETURN_STEPS
+    allowed = target * target / SESSIONS_PER_YEAR * (held - 1)
+    if deviations * ceiling * ceiling <= allowed:  # most sessions: neither root nor division
+        return ceiling
+    return min(math.sqrt(allowed / deviations), ceiling)
 
 
 @kernel
@@ -113,16 +160,38 @@ def close_session(
     target_annual, max_leverage
         As for `volatility_scale`, to fix the scale of the next session.
     """
-    if not math.isfinite(nlv) or nlv <= 0.0:
-        return state
-    sessions = state.sessions
-    if state.last_nlv > 0.0:  # False for NaN: the first close has no return
-        state.returns[sessions % state.returns.size] = (nlv / state.last_nlv - 1.0) / state.last_scale
-        sessions += 1
-    booked = VolatilityState(state.returns, sessions, nlv, 1.0)
+    returns, place, total, squares, sessions, last_nlv, last_scale = state
+    before = VolatilitySums(place, total, squares, sessions, last_nlv, last_scale)
+    sums = book_session(returns, before, nlv, target_annual, max_leverage)
     return VolatilityState(
-        state.returns, sessions, nlv, volatility_scale(booked, target_annual, max_leverage)
+        returns, sums.place, sums.total, sums.squares, sums.sessions, sums.last_nlv, sums.last_scale
     )
+
+
+@inlined_kernel
+def book_session(
+    returns: npt.NDArray[np.int64],
+    sums: VolatilitySums,
+    nlv: float,
+    target_annual: float,
+    max_leverage: float,
+) -> VolatilitySums:
+    """`close_session` for a caller that keeps the ring and the rest apart."""
+    place, total, squares, sessions, last_nlv, last_scale = sums
+    if not 0.0 < nlv < math.inf:  # also True for NaN
+        return sums
+    if last_nlv > 0.0:  # False for NaN: the first close has no return
+        change = (nlv / last_nlv - 1.0) / last_scale
+        steps = math.floor(min(max(change, -LARGEST_RETURN), LARGEST_RETURN) * RETURN_STEPS + 0.5)
+        dropped = returns[place]
+        returns[place] = steps
+        total += steps - dropped
+        squares += steps * steps - dropped * dropped
+        place = place + 1 if place + 1 < returns.size else 0
+        sessions += 1
+    booked = VolatilitySums(place, total, squares, sessions, nlv, 1.0)
+    scale = volatility_scale(booked, returns.size, target_annual, max_leverage)
+    return VolatilitySums(place, total, squares, sessions, nlv, scale)
 
 
 def volatility_after(
