@@ -95,6 +95,13 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override a strategy's parameter, such as momentum.fast_window=50; may be repeated",
     )
+    add(
+        "--pairs",
+        action="append",
+        default=[],
+        metavar="A/B,C/D",
+        help="pairs of symbols for a strategy that trades them; default: as configured",
+    )
     add("--symbols", action="append", default=[], metavar="A,B", help="default: every symbol of the data")
     add(
         "--start",

@@ -16,7 +16,7 @@ import importlib.util
 import sys
 from collections import namedtuple
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import Parameter, signature
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 
 from backtester.strategy_trial import line_in, trial_problems, words_of
 from core.errors import ConfigError
-from strategy.base import BarRow, Number, Parameters, ParameterSpec, State, StrategyKind, nearest
+from strategy.base import BarRow, Number, Pairs, Parameters, ParameterSpec, State, StrategyKind, nearest
 from strategy.registry import STRATEGIES
 
 _ANY_NUMBER = 1e9
@@ -42,11 +42,14 @@ class StrategySource:
         In the registry, or of the object in the file.
     path, text
         The user's file and what stood in it; both empty for a strategy of the registry.
+    pairs
+        The pairs that it is to trade.
     """
 
     name: str
     path: str = ""
     text: str = ""
+    pairs: Pairs = ()
 
     @classmethod
     def of(cls, words: str) -> StrategySource:
@@ -85,7 +88,8 @@ class StrategySource:
         ConfigError
             When the file doesn't run, doesn't hold the name, or holds something that breaks the contract.
         """
-        return _load(self) if self.path else STRATEGIES[self.name]
+        kind = _load(self) if self.path else STRATEGIES[self.name]
+        return replace(kind, pairs=self.pairs) if self.pairs else kind
 
     def load_module(self) -> ModuleType:
         """Run the file. The module's name holds a hash of the text, so that no compiled code of an older text is used.

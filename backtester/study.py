@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from backtester.market import Market, align
 from backtester.strategy_files import StrategySource
 from core.config_loader import OVERRIDE_PREFIX, LoadedSettings, load_settings
+from core.config_schema import StrategySettings
 from core.errors import ConfigError
 from data.bar_table import DataError
 from data.quality.findings import policies_of
 from data.sources import Source, open_source
-from strategy.base import Strategy, nearest
+from strategy.base import Pairs, Strategy, nearest
 from strategy.registry import validate
 
 
@@ -33,6 +34,7 @@ class Request:
     cash: str | None
     changes: tuple[str, ...]
     parameters: tuple[str, ...] = ()
+    pairs: Pairs = ()
 
     @classmethod
     def of(cls, options: Namespace) -> Request:
@@ -47,6 +49,7 @@ class Request:
             cash=options.cash,
             changes=(*options.set, *(f"data.quality.{one}" for one in _split_list(options.quality))),
             parameters=_split_list(options.param),
+            pairs=read_pairs(_split_list(options.pairs)),
         )
 
 
@@ -76,7 +79,9 @@ def open_study(request: Request) -> Study:
         With every problem found.
     """
     loaded = load_settings(request.config, environment_with(request, os.environ))
-    origins, strategies, weights = choose_strategies(loaded, request.strategies, request.parameters)
+    origins, strategies, weights = choose_strategies(
+        loaded, request.strategies, request.parameters, request.pairs
+    )
     market, first_bar, source = load_market(loaded, request)
     return Study(
         loaded=loaded,
@@ -120,7 +125,7 @@ def in_words_of_the_command(problem: str) -> str:
 
 
 def choose_strategies(
-    loaded: LoadedSettings, names: Sequence[str], parameters: Sequence[str] = ()
+    loaded: LoadedSettings, names: Sequence[str], parameters: Sequence[str] = (), pairs: Pairs = ()
 ) -> tuple[tuple[StrategySource, ...], tuple[Strategy, ...], tuple[float, ...]]:
     """Where the strategies come from, the strategies, and their shares of the equity.
 
@@ -133,6 +138,8 @@ def choose_strategies(
         equally. None at all: those enabled in the configuration, with its weights.
     parameters
         ``NAME.PARAMETER=VALUE``, which override the configuration.
+    pairs
+        For the strategies that trade pairs; none for those of the configuration.
 
     Raises
     ------
@@ -145,13 +152,36 @@ def choose_strategies(
     if not names:
         enabled = [one for one in loaded.settings.strategies if one.enabled and one.weight > 0]
         shares = [(one.name, "=", str(one.weight)) for one in enabled]
-    origins = tuple(StrategySource.of(name) for name, _equals, _share in shares)
+    origins = tuple(
+        _with_pairs(StrategySource.of(name), listed.get(name), pairs) for name, _equals, _share in shares
+    )
     kinds = [origin.load() for origin in origins]
     values = {kind.name: dict(listed[kind.name].parameters) if kind.name in listed else {} for kind in kinds}
     set_parameters(values, parameters)
     strategies = tuple(kind.create(values[kind.name]) for kind in kinds)
     weights = tuple(_weight(name, share) if equals else 1.0 / len(shares) for name, equals, share in shares)
     return origins, strategies, weights
+
+
+def _with_pairs(source: StrategySource, listed: StrategySettings | None, pairs: Pairs) -> StrategySource:
+    if not source.load().trades_pairs:
+        return source
+    return replace(source, pairs=pairs or (listed.pairs if listed is not None else ()))
+
+
+def read_pairs(texts: Iterable[str]) -> Pairs:
+    """Read ``A/B`` of each text.
+
+    Raises
+    ------
+    ConfigError
+        With each that is no pair.
+    """
+    split = [(text, tuple(leg.strip() for leg in text.split("/"))) for text in texts]
+    wrong = [text for text, legs in split if len(legs) != 2 or not all(legs)]
+    if wrong:
+        raise ConfigError([f"--pairs {text}: write FIRST/SECOND, such as KO/PEP" for text in wrong])
+    return tuple((legs[0], legs[1]) for _text, legs in split)
 
 
 def set_parameters(values: dict[str, dict[str, int | float]], texts: Iterable[str]) -> None:

@@ -106,6 +106,8 @@ class StrategyKind:
         Bars until the weight is no longer NaN.
     trades_pairs
         Whether it trades pairs of symbols, which it has to be given.
+    pairs
+        The pairs to trade where `create` isn't told any.
     conflict
         A sentence when values that are allowed one by one don't fit together, else None.
     """
@@ -119,6 +121,7 @@ class StrategyKind:
     warmup_bars: Callable[[Parameters], int]
     conflict: Callable[[Parameters], str | None] = lambda _parameters: None
     trades_pairs: bool = False
+    pairs: Pairs = ()
 
     def search_space(self) -> dict[str, tuple[Number, ...]]:
         """Values worth trying, by parameter."""
@@ -147,7 +150,7 @@ class StrategyKind:
         twice = sorted({symbol for symbol in legs if legs.count(symbol) > 1})
         return [f"{symbol} stands in more than one leg: a symbol belongs to one pair" for symbol in twice]
 
-    def create(self, values: Mapping[str, Number], pairs: Pairs = ()) -> Strategy:
+    def create(self, values: Mapping[str, Number], pairs: Pairs | None = None) -> Strategy:
         """Strategy with ``values``; parameters not named keep their defaults.
 
         Raises
@@ -155,6 +158,7 @@ class StrategyKind:
         ConfigError
             With every problem of `validate` and `pair_problems`.
         """
+        pairs = self.pairs if pairs is None else pairs
         problems = [*self.validate(values), *(f"pairs: {one}" for one in self.pair_problems(pairs))]
         if problems:
             raise ConfigError(problems)

@@ -47,7 +47,13 @@ def study_identity(mode: str, work: Work, draw: Mapping[str, object]) -> dict[st
         "first_bar": work.first_bar,
         "bars": len(work.market.end_ns),
         "strategies": [
-            {"name": one.name, "file_sha256": text, "parameters": dict(base), "weight": weight}
+            {
+                "name": one.name,
+                "file_sha256": text,
+                "parameters": dict(base),
+                "weight": weight,
+                "pairs": one.pairs,
+            }
             for one, text, base, weight in zip(work.origins, texts, work.base, work.weights, strict=True)
         ],
         "space": work.space.describe(),

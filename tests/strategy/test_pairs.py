@@ -43,7 +43,7 @@ def z_of(first, second, window) -> float:
     one, two = np.log(first[-window:]), np.log(second[-window:])
     slope, intercept = np.polyfit(two, one, 1)
     rest = one - intercept - slope * two
-    return rest[-1] / math.sqrt((rest**2).sum() / (window - 2))
+    return float(rest[-1]) / math.sqrt((rest**2).sum() / (window - 2))
 
 
 def test_the_spread_is_that_of_numpys_least_squares():
