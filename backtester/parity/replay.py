@@ -8,7 +8,7 @@ the broker filled; over a backtest it names the orders behind the fills.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ from portfolio.decision import decide_into
 from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar
 from portfolio.decision_types import DecisionInputs, new_decision_state
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
+from portfolio.pairing import partner_columns
 from portfolio.risk_manager import close_session
 from strategy.base import BarRow, Strategy
 
@@ -65,7 +66,8 @@ class Replay:
         self._keys = [(name, symbol) for name in self._names for symbol in market.symbols]
         self._book = ParityBook(basis.calendar, settings.caps.settlement_days)
         self._rules = OrderRules(settings.execution.pretrade, overnight=market.is_daily)
-        self._parameters = decision_parameters(settings.sizing, settings.caps, basis.weights)
+        partners = partner_columns(tuple(basis.strategies), market.symbols)
+        self._parameters = decision_parameters(settings.sizing, settings.caps, basis.weights, partners)
         shape = (len(self._names), len(market.symbols))
         self._states = [[one.new_state() for _ in market.symbols] for one in basis.strategies]
         self._markets = [new_market_state() for _ in market.symbols]
@@ -184,16 +186,35 @@ class Replay:
         self._rules.place(end_ns, self._wishes(bar), session_goes_on=not is_last)
 
     def _step(self, bar: int) -> None:
-        for column, values in enumerate(self._basis.market.bars[bar].tolist()):
-            if math.isnan(values[3]):
-                continue
-            row = BarRow(*values)
+        market = self._basis.market
+        rows = {
+            symbol: BarRow(*values)
+            for symbol, values in zip(market.symbols, market.bars[bar].tolist(), strict=True)
+            if not math.isnan(values[3])
+        }
+        for symbol, row in rows.items():
+            column = market.symbols.index(symbol)
             self._markets[column] = market_step(
                 self._markets[column], self._rows, column, row, self._basis.settings.sizing.atr_window
             )
             for index, strategy in enumerate(self._basis.strategies):
                 states = self._states[index]
-                states[column], self._signals[index, column] = strategy.step(states[column], row)
+                if not strategy.kind.trades_pairs:
+                    states[column], self._signals[index, column] = strategy.step(states[column], row)
+        for index, strategy in enumerate(self._basis.strategies):
+            for pair in strategy.pairs:
+                if all(symbol in rows for symbol in pair):
+                    self._step_pair(index, strategy, pair, rows)
+
+    def _step_pair(
+        self, index: int, strategy: Strategy, pair: tuple[str, str], rows: Mapping[str, BarRow]
+    ) -> None:
+        states = self._states[index]
+        for symbol, other, leads in ((pair[0], pair[1], True), (pair[1], pair[0], False)):
+            column = self._basis.market.symbols.index(symbol)
+            states[column], self._signals[index, column] = strategy.step_leg(
+                states[column], rows[symbol], rows[other], leads
+            )
 
     def _read_positions(self) -> None:
         for index, strategy in enumerate(self._names):
