@@ -142,10 +142,12 @@ def columns(
 
 
 def dollar_axis(values: npt.NDArray[np.float64]) -> dict[str, object]:
-    """Axis of amounts: ``$1.2M``, or whole dollars where the values lie close together."""
+    """Axis of amounts: ``$1.2M``, or plain dollars where the values are small or lie close together."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    is_close = high - low < 0.02 * max(abs(low), abs(high))
-    return {"tickformat": "$,.0f" if is_close else "$,.3~s"}
+    largest = max(abs(low), abs(high))
+    if largest < 1_000.0:
+        return {"tickformat": "$,.2~f"}
+    return {"tickformat": "$,.0f" if high - low < 0.02 * largest else "$,.3~s"}
 
 
 def span_shapes(

@@ -5,6 +5,7 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const coarse = window.matchMedia("(pointer: coarse)").matches;
   const drawn = new Map(); // element -> what it was made of
+  const PAPER_WIDTH = 660; // of A4 and Letter, less margins and borders; browsers tell scripts only the window's width
   let printing = false;
 
   const colour = (token) => {
@@ -45,7 +46,7 @@
     tickfont: { color: "@muted", size: 12 }, title: { font: { color: "@muted", size: 12 } },
   };
   const baseLayout = (layout) => {
-    const narrow = window.innerWidth < 760;
+    const narrow = printing || window.innerWidth < 760;
     const base = {
       font: { family: getComputedStyle(document.body).fontFamily, color: "@ink", size: 12 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -81,6 +82,8 @@
       const one = made.switches[Number(box.dataset.switch)];
       if (one) layout = merged(layout, box.checked ? one.on : one.off);
     }
+    const height = Number.parseInt(element.style.height, 10);
+    if (printing) layout = { ...layout, width: PAPER_WIDTH, height, autosize: false };
     Plotly.react(element, painted(made.data, false), painted(layout, false), config);
   };
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from performance.round_trips import round_trips
 from performance.series import Dates, FloatArray
-from performance.tear_sheet.figure import Figure, columns, label, line
+from performance.tear_sheet.figure import Figure, columns, dollar_axis, label, line
 from performance.tear_sheet.page import Table
 from performance.tear_sheet.report_data import Bars, Fills, ReportData
 from performance.tear_sheet.thinning import thin
@@ -94,7 +94,7 @@ def cost_figure(dates: Dates, fills: Fills) -> Figure | None:
     return Figure(
         title="Costs",
         traces=traces,
-        layout={"yaxis": {"tickformat": "$,.3~s", "rangemode": "tozero"}},
+        layout={"yaxis": {**dollar_axis(commission), "rangemode": "tozero"}},
         note=note,
         height=240,
         wide=False,
@@ -162,7 +162,7 @@ def profit_figure(found: Sequence[Profit]) -> Figure | None:
         ["@gain" if one.profit >= 0 else "@loss" for one in shown],
         hover="$,.0f",
         note=note,
-        axis={"tickformat": "$,.3~s"},
+        axis=dollar_axis(np.array([0.0, *(one.profit for one in shown)])),
         wide=True,
     )
 

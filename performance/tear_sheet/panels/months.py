@@ -43,7 +43,7 @@ def month_figure(dates: Dates, returns: FloatArray) -> Figure | None:
         "z": [list(row) for row in table.tolist()],
         "text": texts,
         "texttemplate": "%{text}" if len(years) <= 40 else "",
-        "textfont": {"color": "@ink", "size": 11},
+        "textfont": {"color": "@ink"},  # without a size, the text fits its cell
         "colorscale": [[0.0, "@loss/0.75"], [0.5, "@card"], [1.0, "@gain/0.75"]],
         "zmid": 0.0,
         "zmin": -reach,

@@ -159,4 +159,5 @@ def _mark(x: float, text: str, y: float) -> dict[str, object]:
         "xanchor": "right",
         "xshift": -4,
         "font": {"color": "@loss", "size": 11},
+        "bgcolor": "@card/0.8",
     }

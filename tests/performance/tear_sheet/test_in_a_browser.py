@@ -145,6 +145,12 @@ def test_the_browser_refuses_what_the_policy_forbids(window: Browser, pages: dic
 
 def test_it_prints_every_figure_in_the_colours_of_paper(window: Browser, pages: dict[str, Path]):
     window.open(pages["daily"], width=1280, dark=True)
+    window.run(
+        """window.addEventListener('beforeprint', () => {
+          window.widths = [...document.querySelectorAll('.main-svg')].map((one) => one.getBoundingClientRect().width);
+        });"""
+    )
     printed = window.devtools("Page.printToPDF", {"printBackground": True})
     assert len(printed["data"]) > 200_000
+    assert max(window.run("return window.widths")) <= 703, "A4 less margins"
     assert window.run(UNDRAWN) == []
