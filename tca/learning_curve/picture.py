@@ -38,10 +38,9 @@ def write_picture(curve: Curve, path: Path) -> None:
     axes.axvline(curve.change_at, color=light("@muted"), lw=1)
     axes.annotate(
         "the market changes",
-        (curve.change_at, 1.0),
-        xytext=(4, -2),
+        (curve.change_at, 0.0),
+        xytext=(4, 4),
         textcoords="offset points",
-        va="top",
         color=light("@muted"),
     )
     axes.set(

@@ -184,7 +184,7 @@ class Source:
             WITH bounds AS (SELECT min(decided_ns) AS lo, max(decided_ns) + 1 AS hi FROM measured)
             SELECT avg(decided_ns)::BIGINT, count(*), avg(shortfall_bps),
                 coalesce(stddev_samp(shortfall_bps) / sqrt(count(*)), 0)
-            FROM measured, bounds GROUP BY floor((decided_ns - lo)::DOUBLE / (hi - lo) * ?) ORDER BY 1
+            FROM measured, bounds GROUP BY least(floor((decided_ns - lo)::DOUBLE / (hi - lo) * $1), $1 - 1) ORDER BY 1
             """,
             [most],
         ).fetchall()
