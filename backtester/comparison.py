@@ -272,6 +272,8 @@ def draw_comparison(comparison: Comparison, path: Path) -> Path:
     curves = np.concatenate(list(comparison.equity.values()))
     if curves.min() > 0 and curves.max() > 4 * curves.min():
         above.set_yscale("log")
+    for axis in (above.yaxis.set_major_formatter, above.yaxis.set_minor_formatter):
+        axis(lambda value, _place: f"${value / 1e6:,.1f}M" if curves.max() > 2e6 else f"${value:,.0f}")
     above.legend(frameon=False, fontsize=9)
     style(above, "Equity")
     style(below, "Drawdown, %")

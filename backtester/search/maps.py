@@ -126,7 +126,10 @@ def plateau(values: FloatArray, *, maximise: bool) -> npt.NDArray[np.bool_]:
         return np.zeros(values.shape, dtype=bool)
     limit = np.nanquantile(around, _PLATEAU_SHARE)
     with np.errstate(invalid="ignore"):
-        return np.asarray((around >= limit) & (good >= limit), dtype=bool)
+        best = (
+            (around >= limit) & (good >= limit) & (around > np.nanmedian(around))
+        )  # the last: nothing on a flat map
+        return np.asarray(best, dtype=bool)
 
 
 def smoothed(values: FloatArray) -> FloatArray:
