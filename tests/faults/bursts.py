@@ -17,9 +17,9 @@ faults:
 
 def burst_with_restarts(make, *, seed: int, restarts: int) -> float:
     """Trade in bursts until the gateway has restarted so often; return how long the books took to agree."""
-    main: EngineRoom = make(RESTARTS.format(restarts=restarts))
+    main: EngineRoom = make(RESTARTS.format(restarts=restarts), seed=seed)
     chance = random.Random(seed)
-    for _ in range(200):
+    for _ in range(60 * restarts):
         for _ in range(chance.randint(1, 4)):
             main.target(chance.choice((0, 0, 5, 10, 20)), chance.choice(SYMBOLS))
         main.run_for(chance.uniform(0.0, 0.05))
@@ -38,11 +38,14 @@ faults:
 """
 
 
-def burst_in_disorder(make, *, seed: int, orders: int = 12) -> float:
+def trade_in_disorder(main: EngineRoom, chance: random.Random, orders: int = 12) -> float:
     """Trade while callbacks are in disorder; return how long the books took to agree."""
-    main: EngineRoom = make(DISORDER, seed=seed)
-    chance = random.Random(seed)
     for _ in range(orders):
         main.target(chance.choice((0, 5, 10, 20)), chance.choice(SYMBOLS))
         main.run_for(chance.uniform(0.0, 0.1))
     return main.await_agreement()
+
+
+def burst_in_disorder(make, *, seed: int) -> float:
+    """One burst in a room of its own."""
+    return trade_in_disorder(make(DISORDER, seed=seed), random.Random(seed))

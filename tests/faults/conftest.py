@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.faults import invariants
-from tests.faults.engine_room import QUICK, EngineRoom, engine_room
+from tests.faults.engine_room import QUICK, EngineRoom, RoomStage, engine_room
 from tests.risk.stage import Stage
 
 MakeRoom = Callable[..., EngineRoom]
@@ -30,16 +30,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     """A project folder with a paper gateway that runs."""
     with Stage(tmp_path) as stage:
         yield stage
-
-
-class RoomStage(Stage):
-    """A stage for engine rooms: a market that moves a little, quotes at once."""
-
-    def start_gateway(self, *options: str) -> Any:
-        """Start the gateway."""
-        return super().start_gateway("--speed", "20", "--seed", str(self.seed), *options)
-
-    seed = 1
 
 
 @pytest.fixture

@@ -240,3 +240,13 @@ def engine_room(stage: Stage, *, lease: bool = True, start: bool = True) -> Iter
         yield room
     finally:
         room.close()
+
+
+class RoomStage(Stage):
+    """A stage for engine rooms: a market that moves a little, quotes at once."""
+
+    def start_gateway(self, *options: str) -> Any:
+        """Start the gateway."""
+        return super().start_gateway("--speed", "20", "--seed", str(self.seed), *options)
+
+    seed = 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from tests.faults.conftest import MakeRoom, RoomStage
+from tests.faults.conftest import MakeRoom
+from tests.faults.engine_room import RoomStage
 from tests.faults.truth import read_truth
 
 

@@ -19,13 +19,9 @@ def _endpoints(stage: QuietStage) -> Endpoints:
 
 def test_no_command_of_a_stranger_is_accepted(quiet: QuietStage) -> None:
     impostor = Signer(b"k" * 32, quiet.environment["BACKSTOP_RUN_ID"], "b", "risk_monitor", SystemClock())
-    messages = [
-        b"",
-        b"HALT",
-        b'{"command": "halt"}',
-        b"\0" * 10_000,
-        impostor.sign("command", {"command": "halt"}),
-    ]
+    plain = (b"", b"HALT", b'{"command": "halt"}', b"\0" * 10_000)
+    messages: list[list[bytes]] = [[one] for one in plain]
+    messages.append(impostor.sign("command", {"command": "halt"}))
     context = zmq.Context()
     try:
         for message in messages:

@@ -1,0 +1,1 @@
+"""The randomised campaign over the fault catalogue: ``make chaos``."""

@@ -1,0 +1,184 @@
+"""``python -m tests.chaos``: play the fault catalogue at random, print one line a row, write ``results/chaos.json``."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from tests.bench.machine import describe_run
+from tests.chaos import report
+from tests.chaos.outcome import Outcome
+from tests.chaos.plan import CAMPAIGNS, TITLES
+from tests.chaos.store import Store
+from tests.chaos.suite import run_suite
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "results"
+EPILOG = """examples:
+  make chaos                                          the small campaign, about 20 minutes on two processors
+  CHAOS_SCALE=full make chaos                         the full one, many hours; stop it and start it again as you like
+  python -m tests.chaos --only P1,N2 --seed 7 --runs 3
+  python -m tests.chaos --only N8 --seed 12 --runs 1  play a failing seed again
+a unit is what one seed plays (P1: 20 kills, N2: 25 restarts, N8: 10 bursts, SIM: 1000 seeds); --runs counts units.
+"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--scale",
+        choices=("small", "full"),
+        default=os.environ.get("CHAOS_SCALE", "small"),
+        help="size (%(default)s; also CHAOS_SCALE)",
+    )
+    add("--only", metavar="IDS", help="rows, separated by commas (all)")
+    add("--seed", type=int, default=1, help="seed of the first unit (%(default)s)")
+    add("--runs", type=int, metavar="N", help="units of each row (by the scale)")
+    add("--jobs", type=int, default=2, help="units at once (%(default)s)")
+    add("--minutes", type=float, metavar="M", help="begin no further unit after so long (no limit)")
+    add("--fresh", action="store_true", help="forget earlier results of this version and scale")
+    add("--no-tests", action="store_true", help="only the random units, not the fault tests")
+    options = parser.parse_args(arguments)
+    options.rows = list(TITLES)
+    if options.only:
+        options.rows = [one.strip().upper() for one in options.only.split(",")]
+        unknown = [one for one in options.rows if one not in TITLES]
+        if unknown:
+            parser.error(f"there is no row {', '.join(unknown)}; rows: {', '.join(TITLES)}")
+    if options.scale not in ("small", "full"):
+        parser.error(f"CHAOS_SCALE is {options.scale!r}: small or full")
+    if options.jobs < 1 or (options.runs is not None and options.runs < 1):
+        parser.error("--jobs and --runs must be at least 1")
+    return options
+
+
+def version() -> str:
+    """Commit of the code that runs, with a mark when files differ from it."""
+    git = shutil.which("git") or "git"
+    commit = subprocess.run(
+        [git, "describe", "--always", "--dirty", "--abbrev=10"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return commit.stdout.strip() or "unknown"
+
+
+def plan(options: argparse.Namespace) -> list[tuple[str, int]]:
+    """Units to play: rows in turn, so that an early stop leaves something of each."""
+    wanted = {row: CAMPAIGNS[row].units[options.scale] for row in options.rows if row in CAMPAIGNS}
+    if options.runs is not None:
+        wanted = dict.fromkeys(wanted, options.runs)
+    rounds = max(wanted.values(), default=0)
+    return [(row, options.seed + n) for n in range(rounds) for row, count in wanted.items() if n < count]
+
+
+def play(row: str, seed: int) -> Outcome:
+    """Play one unit in a folder of its own (in a worker process)."""
+    with tempfile.TemporaryDirectory(prefix="backstop-chaos-", ignore_cleanup_errors=True) as folder:
+        return CAMPAIGNS[row].unit(seed, Path(folder), RESULTS / "chaos" / "failures")
+
+
+def play_all(units: list[tuple[str, int]], options: argparse.Namespace) -> Iterator[tuple[str, int, Outcome]]:
+    """Play units on worker processes, each of which plays one and ends."""
+    began = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        left = iter(units)
+        running: dict[Future[Outcome], tuple[str, int]] = {}
+
+        def fill() -> None:
+            while len(running) < options.jobs:
+                is_late = options.minutes is not None and time.monotonic() - began > options.minutes * 60
+                following = None if is_late else next(left, None)
+                if following is None:
+                    return
+                running[pool.submit(play, *following)] = following
+
+        fill()
+        while running:
+            future = next(as_completed(running))
+            row, seed = running.pop(future)
+            error = future.exception()
+            outcome = (
+                future.result()
+                if error is None
+                else Outcome(runs=1, failures=1, errors=[f"{row} seed {seed}: {error!r}"])
+            )
+            yield row, seed, outcome
+            fill()
+
+
+def main(arguments: list[str]) -> int:
+    """Play what is missing, then print and write what is known."""
+    options = parse(arguments)
+    began = time.monotonic()
+    store = Store(RESULTS / "chaos" / f"{version()}-{options.scale}.jsonl")
+    if options.fresh:
+        store.path.unlink(missing_ok=True)
+        store = Store(store.path)
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - began:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+    def write() -> list[dict[str, Any]]:
+        machine = describe_run(0, [])
+        rows = report.collect(store)
+        planned = plan(options)
+        run = {
+            "scale": options.scale,
+            "version": version(),
+            "when": machine["date"],
+            "machine": f"{machine['processor']}, {machine['cores']} processors, {machine['system']}, Python {machine['python']}",
+            "load": ", ".join(f"{one:.1f}" for one in os.getloadavg()),
+            "units": sum(1 for unit in planned if unit in store.done),
+            "units_planned": len(planned),
+            "took_s": round(time.monotonic() - began),
+        }
+        report.write(RESULTS, run, rows)
+        return rows
+
+    try:
+        if not options.no_tests:
+            missing = [row for row in options.rows if (report.SUITE + row, 0) not in store.done]
+            if missing:
+                say(f"fault tests of {len(missing)} rows")
+                with tempfile.TemporaryDirectory(prefix="backstop-chaos-") as folder:
+                    for row, outcome in run_suite(missing, options.jobs, Path(folder)).items():
+                        store.add(report.SUITE + row, 0, outcome)
+        units = [unit for unit in plan(options) if unit not in store.done]
+        for number, (row, seed, outcome) in enumerate(play_all(units, options), start=1):
+            store.add(row, seed, outcome)
+            state = "FAILED" if outcome.failures else "ok"
+            say(f"{number}/{len(units)} {row} seed {seed}: {outcome.runs} runs {state}")
+            write()
+    except KeyboardInterrupt:
+        say("stopped; start again to go on")
+    rows = write()
+    for one in rows:
+        if one["id"] in options.rows:
+            print(report.line(one))
+    print(f"\nwritten to {RESULTS / 'chaos.json'} and {RESULTS / 'chaos.html'}")
+    return 1 if any(one["failures"] for one in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
