@@ -23,7 +23,7 @@ from portfolio.decision_setup import decision_parameters, last_fills, observe_wa
 from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
 from portfolio.ledger import Ledger
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
-from portfolio.pairing import partner_columns
+from portfolio.pairing import NO_PARTNER, partner_columns
 from portfolio.risk_manager import close_session
 from strategy.base import BarRow, Strategy
 
@@ -89,6 +89,9 @@ class DecisionCycle:
         self._rows = new_market_rows(len(self._symbols))
         shape = (len(self._strategies), len(self._symbols))
         self._signals = np.full(shape, np.nan)
+        for row, strategy in enumerate(self._strategies):
+            if strategy.kind.trades_pairs:  # it wants nothing of what is in none of its pairs
+                self._signals[row, self._partners[row] == NO_PARTNER] = 0.0
         self._told = np.full(shape, np.nan)
         self._positions = np.zeros(shape)
         self._targets = np.zeros(shape)
@@ -194,6 +197,10 @@ class DecisionCycle:
                 self._positions[index, column] = float(positions(strategy.name, symbol))
 
     def _changed_signals(self, end_ns: int) -> tuple[Signal, ...]:
+        if (
+            self._signals.tobytes() == self._told.tobytes()
+        ):  # on most bars; cheaper than any comparison of arrays
+            return ()
         changed = (self._signals != self._told) & ~np.isnan(self._signals)
         # A weight that stood when trading began is acted on, so it is news, but only when it asks for something.
         changed &= ~(np.isnan(self._told) & (self._signals == 0))
@@ -209,6 +216,9 @@ class DecisionCycle:
         )
 
     def _decisions(self) -> tuple[Decision, ...]:
+        wants_nothing = self._targets.tobytes() == self._positions.tobytes()
+        if wants_nothing and self._reasons.tobytes() == self._said.tobytes():
+            return ()
         wanted = self._targets != self._positions
         # A refusal is told when it begins, not again on each bar while it stands.
         refused = (self._reasons != Reason.NONE) & (self._reasons != self._said)
