@@ -9,19 +9,27 @@ denials are not kept, so memory doesn't grow with the number of candidates beyon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backtester.book import FillColumn
+from backtester.engine import Desk, new_desk
+from backtester.lane import Figure, Lane, Signals, lane_of, run_lane
 from backtester.market import Market
-from backtester.money import MICRO
-from backtester.report import annual_measures
-from backtester.result import BacktestResult
-from backtester.run import run_backtest
+from backtester.money import LARGEST_NLV, MICRO
+from backtester.run import check, rules_of, tape_of
+from backtester.scan import scan_into
+from backtester.tape import mark_news
 from core.config_schema import Settings
+from core.errors import ConfigError
+from portfolio.pairing import partner_columns
 from strategy.base import Strategy
 
 FloatArray = npt.NDArray[np.float64]
@@ -81,7 +89,7 @@ def score(
     windows: Sequence[Window],
     per_symbol: bool = False,
     session_returns: bool = False,
-    workers: int | None = None,  # noqa: ARG001 (the threads come next)
+    workers: int | None = None,
     on_done: Callable[[int], None] = lambda _candidates: None,
 ) -> Scores:
     """Trade every candidate in every window, each in a new account.
@@ -112,40 +120,160 @@ def score(
     ConfigError
         As `run_backtest`.
     """
-    markets = [market.only(column) for column in range(len(market.symbols))] if per_symbol else [market]
-    shape = (len(candidates), len(windows), len(markets))
-    table = {name: np.full(shape, np.nan) for name in FIGURES}
-    returns: list[list[list[FloatArray]]] = [[[] for _ in candidates] for _ in windows]
-    for number, strategies in enumerate(candidates):
-        for place, window in enumerate(windows):
-            for account, one in enumerate(markets):
-                cut = one.head(window.end)
-                result = run_backtest(settings, cut, strategies, weights, first_bar=window.first)
-                for name, value in _figures(result).items():
-                    table[name][number, place, account] = value
-                if session_returns:
-                    returns[place][number].append(_session_returns(result))
-        on_done(1)
-    kept = tuple(np.array(window) for window in returns) if session_returns else ()
-    return Scores(session_returns=kept, **table)
+    if not candidates:
+        return _scores(np.empty((0, len(windows), _accounts(market, per_symbol), len(Figure))), ())
+    for window in windows:
+        names = [strategy.name for strategy in candidates[0]]
+        check(settings, market.head(window.end), names, weights, window.first)
+    work = _Work(settings, market, candidates, weights, windows, per_symbol, session_returns)
+    threads = min(workers or len(os.sched_getaffinity(0)), len(candidates))
+    if threads == 1:
+        for _number in work.run(iter(range(len(candidates)))):
+            on_done(1)
+    else:
+        _in_threads(work, len(candidates), threads, on_done)
+    if (work.figures[..., Figure.FILLS] < 0).any():
+        raise ConfigError(
+            [f"an account is beyond {LARGEST_NLV / MICRO / 1e9:.0f} billion dollars: begin with less cash"]
+        )
+    return _scores(work.figures, tuple(work.returns))
 
 
-def _figures(result: BacktestResult) -> dict[str, float]:
-    annual = {name: np.nan if value is None else value for name, value in annual_measures(result).items()}
-    fills = result.fill_table
-    turnover = np.abs(fills[:, FillColumn.QUANTITY]) * fills[:, FillColumn.PRICE]
-    exposure = result.gross_micros / np.maximum(result.nlv_micros, 1)
-    return {
-        "total_return": result.total_return,
-        **annual,
-        "max_drawdown": result.max_drawdown,
-        "mean_exposure": float(exposure.mean()),
-        "turnover": float(turnover.sum() / MICRO),
-        "commission": float(result.commission),
-        "fills": float(len(fills)),
-    }
+def _accounts(market: Market, per_symbol: bool) -> int:
+    return len(market.symbols) if per_symbol else 1
 
 
-def _session_returns(result: BacktestResult) -> FloatArray:
-    values = np.concatenate([[float(result.opening_cash)], result.session_closes()])
-    return np.asarray(values[1:] / values[:-1] - 1.0, dtype=np.float64)
+def _scores(figures: FloatArray, returns: tuple[FloatArray, ...]) -> Scores:
+    columns = {name: figures[..., Figure[name.upper()]] for name in FIGURES}
+    return Scores(session_returns=returns, **columns)
+
+
+def _in_threads(work: _Work, candidates: int, threads: int, on_done: Callable[[int], None]) -> None:
+    """Share the candidates out, one at a time; on an error or an interruption the others stop after their present one."""
+    numbers = _Numbers(candidates)
+    done: SimpleQueue[int] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            for _number in work.run(numbers):
+                done.put(1)
+        finally:
+            done.put(0)
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            futures = [pool.submit(run) for _ in range(threads)]
+            working = threads
+            while working:
+                finished = done.get()
+                working -= finished == 0
+                if finished:
+                    on_done(finished)
+            for future in futures:
+                future.result()
+        finally:
+            numbers.stop()
+
+
+class _Numbers:
+    """Numbers of candidates that nobody works on yet, for several threads."""
+
+    def __init__(self, count: int) -> None:
+        self._left = iter(range(count))
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        with self._lock:
+            return next(self._left)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._left = iter(range(0))
+
+
+class _Work:
+    """What all threads share: the tapes, which are only read, and the figures, where each candidate has its own rows."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        market: Market,
+        candidates: Sequence[Sequence[Strategy]],
+        weights: Sequence[float],
+        windows: Sequence[Window],
+        per_symbol: bool,
+        session_returns: bool,
+    ) -> None:
+        self.settings, self.weights, self.candidates = settings, weights, candidates
+        self.per_symbol = per_symbol
+        self.parts = tuple(_parts(settings, market, windows, per_symbol))
+        accounts = _accounts(market, per_symbol)
+        self.figures = np.empty((len(candidates), len(windows), accounts, len(Figure)))
+        self.returns: list[FloatArray] = []
+        if session_returns:
+            for window in windows:
+                sessions = len(np.unique(market.clock.session[window.first : window.end]))
+                self.returns.append(np.empty((len(candidates), accounts, sessions)))
+
+    def run(self, numbers: Iterator[int]) -> Iterator[int]:
+        """Trade candidates; each is told when it is done."""
+        desks = [self._desk(part) for part in self.parts]
+        for number in numbers:
+            for part, desk in zip(self.parts, desks, strict=True):
+                self._trade(number, part, desk)
+            yield number
+
+    def _desk(self, part: _Part) -> tuple[Desk, Signals]:
+        accounts, bars, symbols = part.lane.low.shape
+        desk = new_desk(len(part.lane.clock.settles), 0, self.settings.sizing.volatility_window_sessions)
+        weights = np.empty((accounts * symbols, len(self.weights), bars))
+        return desk, Signals(weights, np.empty((accounts, bars), dtype=np.uint8))
+
+    def _trade(self, number: int, part: _Part, room: tuple[Desk, Signals]) -> None:
+        desk, signals = room
+        strategies = self.candidates[number]
+        scan_into(strategies, part.signal_bars, part.market.symbols, signals.weights)
+        signals.news[:] = 0
+        symbols = part.lane.low.shape[2]
+        for account, news in enumerate(signals.news):
+            mark_news(signals.weights[account * symbols : (account + 1) * symbols], news)
+        market = part.market.only(0) if self.per_symbol else part.market
+        rules = rules_of(self.settings, market, self.weights, partner_columns(strategies, market.symbols))
+        cash = int(self.settings.backtest.cash * MICRO)
+        spans = np.array([(window.first, window.end) for _place, window in part.windows], dtype=np.int64)
+        figures = np.empty((len(spans), *self.figures.shape[2:]))
+        returns = np.empty((len(spans), 0, 0))
+        if self.returns:
+            longest = max(self.returns[place].shape[2] for place, _window in part.windows)
+            returns = np.empty((len(spans), self.figures.shape[2], longest))
+        run_lane(part.lane, signals, rules, cash, spans, desk, figures, returns)
+        for row, (place, _window) in enumerate(part.windows):
+            self.figures[number, place] = figures[row]
+            if self.returns:
+                kept = self.returns[place]
+                kept[number] = returns[row, :, : kept.shape[2]]
+
+
+class _Part(NamedTuple):
+    """Windows that are traded on the same tapes, with their places among all windows."""
+
+    market: Market
+    signal_bars: FloatArray
+    lane: Lane
+    windows: tuple[tuple[int, Window], ...]
+
+
+def _parts(
+    settings: Settings, market: Market, windows: Sequence[Window], per_symbol: bool
+) -> Iterator[_Part]:
+    """All windows at once; one by one if corporate actions make earlier prices depend on where a window ends."""
+    numbered = tuple(enumerate(windows))
+    groups = [(one,) for one in numbered] if market.actions else [numbered]
+    for group in groups:
+        known = market.head(max(window.end for _place, window in group))
+        markets = [known.only(column) for column in range(len(known.symbols))] if per_symbol else [known]
+        tapes = [tape_of(settings, one, np.empty((len(one.symbols), 0, len(one.end_ns)))) for one in markets]
+        yield _Part(known, known.signal_bars(), lane_of(tapes), group)

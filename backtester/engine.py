@@ -91,7 +91,7 @@ class Desk(NamedTuple):
     """What a run writes, and may be used again by the next: records, values at the ends of sessions, curve.
 
     ``closes`` has room for every session, the curve for every bar or for none. ``returns`` is the ring of the volatility
-    target and ``due`` the cash that is due, by session; both begin with zeros.
+    target and ``due`` the cash that is due, by session.
     """
 
     records: Records
@@ -134,15 +134,14 @@ def simulate(tape: Tape, rules: Rules, start: Start, volatility_window_sessions:
     Outcome
         ``bars_done`` is less than ``start.end`` when the account grew beyond `LARGEST_NLV`.
     """
-    desk = new_desk(tape, start.end, volatility_window_sessions)
+    desk = new_desk(len(tape.clock.settles), start.end, volatility_window_sessions)
     desk.curve.nlv[: start.first] = desk.curve.cash[: start.first] = start.cash
     run = run_account(tape, rules, start, desk)
     return Outcome(run.records, desk.curve, run.book, run.done)
 
 
-def new_desk(tape: Tape, curve_bars: int, volatility_window_sessions: int) -> Desk:
-    """Room for a run over ``tape``; ``curve_bars`` is 0 when no curve is wanted."""
-    sessions = len(tape.clock.settles)
+def new_desk(sessions: int, curve_bars: int, volatility_window_sessions: int) -> Desk:
+    """Room for a run over ``sessions`` sessions; ``curve_bars`` is 0 when no curve is wanted."""
     return Desk(
         records=new_records(FIRST_RECORDS),
         closes=np.zeros(sessions + 1, dtype=np.int64),
@@ -175,6 +174,7 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:  # n
     signals, rows = np.zeros(kind.shape), _new_rows(kind.shape[1])
     directions, holdings = np.zeros(kind.shape, dtype=np.int64), new_holdings(kind.shape[1])
     records, closes, curve, due = desk.records, desk.closes, desk.curve, desk.due
+    _clear(records, desk.returns, due)
     returns, sums = desk.returns, no_sessions()
     money = Money(start.cash, start.cash, -1, 0, 0)
     day = Day(start.cash, start.cash, 0, start.cash, 0.0, 0.0, 0)
@@ -256,6 +256,14 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:  # n
     worst = drawdown_so_far(day)
     day = Day(day.nlv, day.peak, day.gross, day.trough, worst, day.exposure, day.sessions)
     return Run(records, day, book, bar)
+
+
+@borrowing_kernel
+def _clear(records: Records, returns: IntVector, due: IntVector) -> None:
+    """Forget what an earlier run has left on the desk."""
+    records.counts[:] = 0
+    returns[:] = 0
+    due[:] = 0
 
 
 @kernel

@@ -20,7 +20,11 @@ from backtester.tape import MarketScan, Tape, make_watch, mark_news
 from core.config_schema import Settings
 from core.errors import ConfigError
 from portfolio.decision_setup import decision_parameters
+from portfolio.pairing import partner_columns
 from strategy.base import Strategy
+
+FloatArray = npt.NDArray[np.float64]
+IntMatrix = npt.NDArray[np.int64]
 
 
 def run_backtest(
@@ -53,19 +57,21 @@ def run_backtest(
         engine's money holds.
     """
     names = tuple(strategy.name for strategy in strategies)
-    _check(settings, market, names, weights, first_bar)
-    signals = scan_signals(strategies, market.signal_bars())
-    return trade_signals(settings, market, names, signals, weights, first_bar=first_bar)
+    check(settings, market, names, weights, first_bar)
+    partners = partner_columns(strategies, market.symbols)
+    signals = scan_signals(strategies, market.signal_bars(), market.symbols)
+    return trade_signals(settings, market, names, signals, weights, first_bar=first_bar, partners=partners)
 
 
 def trade_signals(
     settings: Settings,
     market: Market,
     names: Sequence[str],
-    signals: npt.NDArray[np.float64],
+    signals: FloatArray,
     weights: Sequence[float],
     *,
     first_bar: int = 0,
+    partners: IntMatrix | None = None,
 ) -> BacktestResult:
     """Trade signals that were scanned before, such as those of parameters that change from window to window.
 
@@ -77,16 +83,18 @@ def trade_signals(
         Of the strategies, all different.
     signals
         Shape (bars, strategies, symbols): the weights after each bar, as `backtester.scan.scan_signals` finds them.
+    partners
+        From `portfolio.pairing.partner_columns`, when pairs are traded.
 
     Raises
     ------
     ConfigError
         As `run_backtest`.
     """
-    _check(settings, market, names, weights, first_bar)
+    check(settings, market, names, weights, first_bar)
     outcome = simulate(
-        _tape(settings, market, signals),
-        rules_of(settings, market, weights),
+        tape_of(settings, market, np.ascontiguousarray(signals.transpose(2, 1, 0))),
+        rules_of(settings, market, weights, partners),
         Start(int(first_bar), len(market.end_ns), int(settings.backtest.cash * MICRO)),
         settings.sizing.volatility_window_sessions,
     )
@@ -100,7 +108,8 @@ def trade_signals(
     )
 
 
-def _tape(settings: Settings, market: Market, signals: npt.NDArray[np.float64]) -> Tape:
+def tape_of(settings: Settings, market: Market, signals: FloatArray) -> Tape:
+    """Everything that an account is run over; ``signals`` are of shape (symbols, strategies, bars)."""
     events = market.events()
     scan = scan_market(market.signal_bars(), settings.sizing.atr_window)
     if len(events.bar):
@@ -112,19 +121,19 @@ def _tape(settings: Settings, market: Market, signals: npt.NDArray[np.float64]) 
             atr=scan.atr / prices,
             average_volume=scan.average_volume / volumes,
         )
-    columns = np.ascontiguousarray(signals.transpose(2, 1, 0))
     news = np.zeros(len(market.bars), dtype=np.uint8)
-    for weights in columns.reshape(-1, len(market.bars)):
-        mark_news(weights, news)
+    mark_news(signals, news)
     watch = make_watch(market.bars, scan, market.clock)
-    return Tape(market.bars, columns, news, scan, watch, market.clock, events)
+    return Tape(market.bars, signals, news, scan, watch, market.clock, events)
 
 
-def rules_of(settings: Settings, market: Market, weights: Sequence[float]) -> Rules:
-    """How an account trades, by the configuration."""
+def rules_of(
+    settings: Settings, market: Market, weights: Sequence[float], partners: IntMatrix | None = None
+) -> Rules:
+    """How an account trades, by the configuration; ``partners`` when pairs are traded."""
     limits = settings.execution.pretrade
     return Rules(
-        decision=decision_parameters(settings.sizing, settings.caps, weights),
+        decision=decision_parameters(settings.sizing, settings.caps, weights, partners),
         orders=OrderRules(
             stop_atr_multiple=float(settings.sizing.stop_atr_multiple),
             max_quantity=int(limits.max_order_quantity),
@@ -135,17 +144,19 @@ def rules_of(settings: Settings, market: Market, weights: Sequence[float]) -> Ru
         carry=carry_of(settings.backtest),
         at_close=settings.backtest.fill_at == "close",
         day_orders=settings.backtest.time_in_force == "DAY",
-        passes_quiet_bars=True,
+        # What one leg may have depends on the other, which the shortcut doesn't look at.
+        passes_quiet_bars=partners is None or partners.size == 0,
     )
 
 
-def _check(
+def check(
     settings: Settings,
     market: Market,
     names: Sequence[str],
     weights: Sequence[float],
     first_bar: int,
 ) -> None:
+    """Refuse what can't be simulated; see `run_backtest`."""
     problems = []
     if settings.execution.entry_order_type != "MKT":
         problems.append("execution.entry_order_type: the backtest knows market entries (MKT) only")

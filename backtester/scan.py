@@ -66,7 +66,7 @@ def _row(bars: FloatArray, bar: int, symbol: int) -> tuple[float, float, float, 
     )
 
 
-def scan_signals(strategies: Sequence[Strategy], bars: FloatArray) -> FloatArray:
+def scan_signals(strategies: Sequence[Strategy], bars: FloatArray, symbols: Sequence[str] = ()) -> FloatArray:
     """Weight of every strategy in every symbol after each bar.
 
     Parameters
@@ -75,6 +75,8 @@ def scan_signals(strategies: Sequence[Strategy], bars: FloatArray) -> FloatArray
         Each begins with an empty state for each symbol. One whose step is plain Python is scanned in Python.
     bars
         As for `scan_market`; a symbol without a bar keeps its weight.
+    symbols
+        Names of the columns, for strategies that trade pairs. What is in no pair of such a strategy has a weight of 0.
 
     Returns
     -------
@@ -82,24 +84,45 @@ def scan_signals(strategies: Sequence[Strategy], bars: FloatArray) -> FloatArray
         Shape (bars, strategies, symbols), NaN while a strategy warms up; contiguous along the bars.
     """
     signals = np.empty((bars.shape[1], len(strategies), bars.shape[0]))
-    for index, strategy in enumerate(strategies):
-        scan = scan_of(strategy.kind.step)
-        for symbol in range(bars.shape[1]):
-            scan(strategy.parameters, strategy.new_state(), bars, symbol, signals[symbol, index])
+    scan_into(strategies, bars, symbols, signals)
     return signals.transpose(2, 1, 0)
 
 
+def scan_into(
+    strategies: Sequence[Strategy], bars: FloatArray, symbols: Sequence[str], signals: FloatArray
+) -> None:
+    """`scan_signals` into an array that is there already, of shape (symbols, strategies, bars)."""
+    for index, strategy in enumerate(strategies):
+        if strategy.kind.trades_pairs:
+            _scan_pairs(strategy, bars, symbols, signals[:, index])
+            continue
+        scan = scan_of(strategy.kind.step)
+        for symbol in range(bars.shape[1]):
+            scan(strategy.parameters, strategy.new_state(), bars, symbol, signals[symbol, index])
+
+
+def _scan_pairs(strategy: Strategy, bars: FloatArray, symbols: Sequence[str], weights: FloatArray) -> None:
+    """Scan both legs of every pair; ``weights`` of shape (symbols, bars) is written."""
+    scan = scan_of(strategy.kind.step, _scan_leg)
+    column = {symbol: number for number, symbol in enumerate(symbols)}
+    weights[:] = 0.0
+    for pair in strategy.pairs:
+        first, second = (column[symbol] for symbol in pair)
+        for own, other, leads in ((first, second, True), (second, first, False)):
+            scan(strategy.parameters, strategy.new_state(), bars, (own, other), leads, weights[own])
+
+
 @lru_cache(maxsize=256)
-def scan_of(step: Callable[..., Any]) -> Callable[..., None]:
+def scan_of(step: Callable[..., Any], template: Callable[..., None] | None = None) -> Callable[..., None]:
     """Scan that runs ``step``: compiled if the step is, with the step compiled into it.
 
-    The template below is copied with ``step`` among its globals and a name of its own, because a kernel that takes
+    The template (of a single symbol, unless another is given) is copied with ``step`` among its globals and a name of its own, because a kernel that takes
     a function as an argument is compiled anew in every process, while one that names it is found in the cache.
     """
     plain = getattr(step, "py_func", None)
     name = f"scan_{step.__module__}_{step.__qualname__}".replace(".", "_")
     space = {**globals(), "step": step}
-    bound = FunctionType(_scan_signals.__code__, space, name)
+    bound = FunctionType((template or _scan_signals).__code__, space, name)
     bound.__qualname__ = name
     return bound if plain is None else kernel(bound)
 
@@ -112,4 +135,20 @@ def _scan_signals(
         row = BarRow(*_row(bars, bar, symbol))
         if not math.isnan(row.close):
             state, weight = step(parameters, state, row)  # type: ignore[name-defined]  # noqa: F821 (see scan_of)
+        weights[bar] = weight
+
+
+def _scan_leg(
+    parameters: Parameters,
+    state: State,
+    bars: FloatArray,
+    columns: tuple[int, int],
+    leads: bool,
+    weights: FloatArray,
+) -> None:
+    weight = math.nan
+    for bar in range(bars.shape[0]):
+        own, other = BarRow(*_row(bars, bar, columns[0])), BarRow(*_row(bars, bar, columns[1]))
+        if not (math.isnan(own.close) or math.isnan(other.close)):
+            state, weight = step(parameters, state, own, other, leads)  # type: ignore[name-defined]  # noqa: F821
         weights[bar] = weight

@@ -113,20 +113,22 @@ def has_price(bars: FloatArray, bar: int, symbol: int) -> bool:
 
 
 @borrowing_kernel
-def mark_news(weights: FloatArray, news: Flags) -> None:
+def mark_news(signals: FloatArray, news: Flags) -> None:
     """Mark the bars on which a signal's side is another one than on the bar before.
 
     Parameters
     ----------
-    weights
-        Shape (bars,): one strategy's weights of one symbol; NaN where unknown.
+    signals
+        Shape (symbols, strategies, bars): weights; NaN where unknown.
     news
-        Shape (bars,): 1 is written where the side has changed, anything else is left as it is.
+        Shape (bars,): 1 is written where any side has changed, anything else is left as it is.
     """
-    before, known = 0, True
-    for bar in range(weights.shape[0]):
-        weight = weights[bar]
-        side, is_known = sign(weight), weight == weight  # noqa: PLR0124 (False for NaN)
-        if side != before or is_known != known:
-            news[bar] = 1
-        before, known = side, is_known
+    for symbol in range(signals.shape[0]):
+        for strategy in range(signals.shape[1]):
+            before, known = 0, True
+            for bar in range(signals.shape[2]):
+                weight = signals[symbol, strategy, bar]
+                side, is_known = sign(weight), weight == weight  # noqa: PLR0124 (False for NaN)
+                if side != before or is_known != known:
+                    news[bar] = 1
+                before, known = side, is_known
