@@ -44,6 +44,7 @@ class OrderBook:
         self._orders: dict[str, OrderState] = {}
         self._refs_of_id: dict[int, str] = {}
         self._pending: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._answers: dict[tuple[str | None, str | None, Purpose | None], tuple[OrderState, ...]] = {}
         self._commissions: dict[str, tuple[int, Decimal]] = {}
         self._positions: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._stops: dict[tuple[str, str], str] = {}
@@ -136,6 +137,7 @@ class OrderBook:
         grown = state.filled - (ZERO if before is None else before.filled)
         self._positions[key] += state.order.side.sign * grown
         self._orders[state.order_ref] = state
+        self._answers.clear()
         pending = self._pending[key]
         if state.is_live or state.unbooked:
             pending.add(state.order_ref)
@@ -163,6 +165,15 @@ class OrderBook:
         self, *, strategy: str | None = None, symbol: str | None = None, purpose: Purpose | None = None
     ) -> tuple[OrderState, ...]:
         """Orders that may still change a position, live or with unbooked fills, oldest first."""
+        question = (strategy, symbol, purpose)
+        answer = self._answers.get(question)
+        if answer is None:  # asked many times between two changes
+            answer = self._answers[question] = self._find_pending(strategy, symbol, purpose)
+        return answer
+
+    def _find_pending(
+        self, strategy: str | None, symbol: str | None, purpose: Purpose | None
+    ) -> tuple[OrderState, ...]:
         refs: set[str] = set()
         for (of_strategy, of_symbol), pending in self._pending.items():
             if strategy in {None, of_strategy} and symbol in {None, of_symbol}:

@@ -111,6 +111,7 @@ class Ledger:
     _commissions: dict[str, Commission] = field(default_factory=dict)  # by base execId
     _holdings: dict[tuple[str, str], Holding] = field(default_factory=dict)
     _paid: dict[str, Decimal] = field(default_factory=dict)  # commissions by strategy
+    _paid_in_all: Decimal = ZERO
     _flows: Decimal = ZERO
 
     # --- changes ---
@@ -188,6 +189,7 @@ class Ledger:
 
     def _pay(self, strategy: str, amount: Decimal) -> None:
         self._paid[strategy] = self._paid.get(strategy, ZERO) + amount
+        self._paid_in_all += amount
 
     def _rebuild(self) -> None:
         self._holdings.clear()
@@ -246,7 +248,7 @@ class Ledger:
         A commission whose execution is not booked yet waits until it is.
         """
         if strategy is None:
-            return sum(self._paid.values(), ZERO)
+            return self._paid_in_all
         return self._paid.get(strategy, ZERO)
 
     def without_commission(self) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _EXCHANGE_ZONE = ZoneInfo("America/New_York")
+_HOUR_NS = 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,5 +40,11 @@ class MonthlyCounter:
 
 def month_of(time_ns: int) -> tuple[int, int]:
     """Return year and month of an instant (ns, UTC) on the exchange's wall calendar."""
-    local = datetime.fromtimestamp(time_ns // 1_000_000_000, tz=_EXCHANGE_ZONE)
+    return _month_of_hour(time_ns // _HOUR_NS)
+
+
+@lru_cache(maxsize=64)
+def _month_of_hour(hour: int) -> tuple[int, int]:
+    # The exchange's clock differs from UTC by whole hours, so that a month begins with one. A zone takes microseconds.
+    local = datetime.fromtimestamp(hour * 3600, tz=_EXCHANGE_ZONE)
     return local.year, local.month

@@ -105,12 +105,15 @@ class LiveBook:
     def value(self, price_of: Callable[[str], float]) -> tuple[Decimal, Decimal] | None:
         """Net liquidation value and gross position value at the given prices; None while a price is missing."""
         net = self.ledger.net_positions()
-        prices = {symbol: price_of(symbol) for symbol in net}
-        if any(not price > 0 for price in prices.values()):  # True for NaN
-            return None
-        exact = {symbol: Decimal(str(price)) for symbol, price in prices.items()}
-        gross = sum((abs(quantity) * exact[symbol] for symbol, quantity in net.items()), Decimal(0))
-        return self.ledger.net_liquidation(exact), gross
+        nlv, gross = self.ledger.cash, Decimal(0)
+        for symbol, quantity in net.items():
+            price = price_of(symbol)
+            if not price > 0:  # True for NaN
+                return None
+            worth = quantity * Decimal(str(price))
+            nlv += worth
+            gross += abs(worth)
+        return nlv, gross
 
     def view(self, account: str, *, compare_cash: bool, sent_ns: Callable[[str], int | None]) -> BookView:
         """Show what reconciliation compares; ``sent_ns`` tells when this process last touched an order (monotonic)."""

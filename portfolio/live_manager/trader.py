@@ -58,6 +58,7 @@ class Trader:
         self._session_at = session_at
         self._row_done = row_done
         self._bar_s = bar_s
+        self._session_open_ns: int | None = None
         self._marked = MarkedSymbols(book)
         self._log = structlog.get_logger(__name__)
 
@@ -80,32 +81,43 @@ class Trader:
         """Decide on a row that has just closed, and act."""
         self._status.market_ns = row.end_ns
         self._status.bars += 1
-        self._begin_session(row.end_ns)
+        session = self._session_at(row.end_ns)
+        if session is not None:
+            self._begin_session(session)
         price_of = self._prices(row)
-        account = self._account(row.end_ns, price_of)
+        value = self._book.value(price_of)
+        account = self._account(row.end_ns, value)
         result = self._cycle.decide(
             end_ns=row.end_ns, bars=row.bars, positions=self._book.position, account=account
         )
-        self._record(row, result, price_of)
+        self._record(row, result, value)
         self._status.signals += len(result.signals)
-        holes = frozenset(symbol for symbol, bar in row.bars.items() if not bar.complete) | frozenset(
-            row.missing
-        )
-        self._desk.act(
-            result.decisions,
-            replace(conditions, stale_symbols=conditions.stale_symbols | holes),
-            bar_end_ns=row.end_ns,
-            price_of=price_of,
-            moment=self._moment(row.end_ns),
-        )
-        self._marked.note(one.symbol for one in result.decisions if one.target != one.position)
+        if result.decisions:
+            self._act(row, result, conditions, session)
         self._row_done()
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _begin_session(self, end_ns: int) -> None:
-        session = self._session_at(end_ns)
-        if session is None or session.date.isoformat() == self._book.session_date:
+    def _act(
+        self, row: MarketRow, result: CycleResult, conditions: TradingConditions, session: Session | None
+    ) -> None:
+        if not row.is_complete:
+            holes = {symbol for symbol, bar in row.bars.items() if not bar.complete} | set(row.missing)
+            conditions = replace(conditions, stale_symbols=conditions.stale_symbols | holes)
+        self._desk.act(
+            result.decisions,
+            conditions,
+            bar_end_ns=row.end_ns,
+            price_of=self._prices(row),
+            moment=None if session is None else SessionMoment.of(session, row.end_ns, self._bar_s),
+        )
+        self._marked.note(one.symbol for one in result.decisions if one.target != one.position)
+
+    def _begin_session(self, session: Session) -> None:
+        if session.open_ns == self._session_open_ns:
+            return
+        self._session_open_ns = session.open_ns
+        if session.date.isoformat() == self._book.session_date:  # begun before a restart
             return
         closes = len(self._book.session_closes)
         payload = {
@@ -129,8 +141,7 @@ class Trader:
 
         return price_of
 
-    def _account(self, end_ns: int, price_of: Callable[[str], float]) -> AccountRow:
-        value = self._book.value(price_of)
+    def _account(self, end_ns: int, value: tuple[Decimal, Decimal] | None) -> AccountRow:
         nlv = math.nan if value is None else float(value[0])
         if value is not None:
             self._status.mark(value[0], self._book.ledger.cash)
@@ -141,12 +152,7 @@ class Trader:
             fills_this_month=self._book.month.count_at(end_ns),
         )
 
-    def _moment(self, end_ns: int) -> SessionMoment | None:
-        session = self._session_at(end_ns)
-        return None if session is None else SessionMoment.of(session, end_ns, self._bar_s)
-
-    def _record(self, row: MarketRow, result: CycleResult, price_of: Callable[[str], float]) -> None:
-        value = self._book.value(price_of)
+    def _record(self, row: MarketRow, result: CycleResult, value: tuple[Decimal, Decimal] | None) -> None:
         end_ns = row.end_ns
         marks = self._marked.bars(row)
         with self._journal.batch():
