@@ -135,15 +135,19 @@ def _bars(times: npt.NDArray[np.datetime64], table: npt.NDArray[np.float64]) -> 
 def _held(
     closes: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], opening: float
 ) -> npt.NDArray[np.float64]:
-    """Value after bars ``rows`` of equal parts of the opening cash in every symbol, each bought at its first close."""
-    growth = np.ones((len(rows), closes.shape[1]))
+    """Value after bars ``rows`` of equal parts of the opening cash in every symbol, each bought at its first close.
+
+    A symbol without any bar has no part.
+    """
+    total, parts = np.zeros(len(rows)), 0
     for column in range(closes.shape[1]):
         there = np.flatnonzero(np.isfinite(closes[:, column]))
         if len(there):
             prices = closes[there, column]
             latest = np.searchsorted(there, rows, side="right") - 1
-            growth[:, column] = np.where(latest >= 0, prices[np.maximum(latest, 0)] / prices[0], 1.0)
-    value: npt.NDArray[np.float64] = opening * growth.mean(axis=1)
+            total += np.where(latest >= 0, prices[np.maximum(latest, 0)] / prices[0], 1.0)
+            parts += 1
+    value: npt.NDArray[np.float64] = opening * total / max(parts, 1)
     return value
 
 
