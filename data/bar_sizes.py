@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from data.bar_table import DAILY
+DAILY: Final = 86_400
+"""As `data.bar_table.DAILY`; this module is read for ``--help`` and loads nothing."""
 
 _UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": DAILY}
 _TEXT = re.compile(r"(\d{1,6})\s*([a-z]*)")
