@@ -202,7 +202,9 @@ def test_r4_a_difference_while_an_order_is_in_flight_is_deferred_once():
     second = reconcile(view, seen, deferred_before=first.deferred)
     assert kinds(second) == [BreakKind.POSITION]
     third = reconcile(view, seen, deferred_before=second.deferred)
-    assert kinds(third) == [BreakKind.POSITION], "a break that lasts is not taken back with every other answer"
+    assert kinds(third) == [BreakKind.POSITION], (
+        "a break that lasts is not taken back with every other answer"
+    )
     moved = snapshot(positions=(holds("AAPL", 60),), open_orders=(shows("BS-0000-000002-S"),))
     assert reconcile(view, moved, deferred_before=first.deferred).deferred == {"AAPL": D(-40)}
 
