@@ -15,6 +15,7 @@ from backtester.validation.command import check_counts
 from backtester.validation.pages import write_pages
 from backtester.validation.scenarios import (
     DEFAULT_SHOCKS,
+    NotCovered,
     Outcome,
     Scenario,
     Setting,
@@ -31,6 +32,7 @@ from performance.tear_sheet.figure import Figure, line, span_shapes
 from performance.tear_sheet.page import Block, Choice, Page, Section, Table, Text
 from performance.tear_sheet.words import DASH, count, money, percent
 
+Outcomes = list[Outcome | NotCovered]
 COLUMNS = (
     "scenario", "from", "to", "return", "without", "in the shock", "drawdown", "worst day", "under water", "fills",
     "stops hit", "beyond", "lost beyond", "denials",
@@ -76,7 +78,7 @@ def run_scenarios(options: Namespace, study: Study) -> tuple[str, dict[str, obje
     )  # fmt: skip
     base = run_backtest(setting.settings, market, study.strategies, study.weights, first_bar=study.first_bar)
     exposed = most_invested(base, market, options.lead)
-    outcomes = []
+    outcomes: Outcomes = []
     with progress("scenarios", len(wanted)) as on_done:
         for one in wanted:
             outcomes.append(run_scenario(setting, one, exposed))
@@ -126,7 +128,9 @@ def run_scenarios(options: Namespace, study: Study) -> tuple[str, dict[str, obje
         for row in [table.columns, *table.rows]
     ]
     left_out = [
-        f"not covered by the data: {one.scenario.name} ({one.why_not})" for one in outcomes if not one.covered
+        f"not covered by the data: {one.scenario.name} ({one.why_not})"
+        for one in outcomes
+        if isinstance(one, NotCovered)
     ]
     text = [*body, "", *left_out, f"{'verdict':<14} {said}", *(f"{'note':<14} {one}" for one in notes)]
     shown = plain({**figures, "folder": str(folder)})
@@ -134,50 +138,45 @@ def run_scenarios(options: Namespace, study: Study) -> tuple[str, dict[str, obje
     return "\n".join([*text, f"results: {folder}", *lines]), shown
 
 
-def _verdict(outcomes: list[Outcome]) -> str:
-    done = [one for one in outcomes if one.figures is not None and one.figures.sessions]
+def _verdict(outcomes: Outcomes) -> str:
+    done = [one for one in outcomes if isinstance(one, Outcome)]
     if not done:
         return "no scenario is covered by the data"
-    worst = max(done, key=lambda one: one.figures.max_drawdown if one.figures is not None else 0.0)
-    idle = [one.scenario.name for one in done if one.result is not None and not len(one.result.fill_table)]
-    assert worst.figures is not None
+    worst = max(done, key=lambda one: one.figures.max_drawdown)
+    idle = [one.scenario.name for one in done if not len(one.result.fill_table)]
     said = f"the worst drawdown was {worst.figures.max_drawdown:.1%}, in {worst.scenario.name}"
-    gaps = [one for one in done if one.stops is not None and one.stops.beyond]
+    gaps = [one for one in done if one.stops.beyond]
     if gaps:
-        most = max(gaps, key=lambda one: one.stops.cost if one.stops is not None else 0.0)
-        assert most.stops is not None
-        said += f"; stops that were jumped over lost up to {most.stops.worst:.0%} beyond their price ({most.scenario.name}: {money(most.stops.cost)})"
+        most = max(gaps, key=lambda one: one.stops.cost)
+        said += (
+            f"; stops that were jumped over lost up to {most.stops.worst:.0%} beyond their price "
+            f"({most.scenario.name}: {money(most.stops.cost)})"
+        )
     if idle:
         said += f"; nothing was traded in {', '.join(idle)}, which therefore says nothing"
     return said
 
 
-def _figures(one: Outcome) -> dict[str, object]:
+def _figures(one: Outcome | NotCovered) -> dict[str, object]:
     found: dict[str, object] = {
         "name": one.scenario.name,
         "shocks": [str(shock) for shock in one.scenario.shocks],
-        "covered": one.covered,
+        "covered": isinstance(one, Outcome),
     }
-    if (
-        not one.covered
-        or one.figures is None
-        or one.inside is None
-        or one.result is None
-        or one.stops is None
-    ):
+    if isinstance(one, NotCovered):
         return {**found, "why_not": one.why_not}
     return {
         **found,
         "first": one.first,
         "last": one.last,
-        "begun": one.begun,
-        "ended": one.ended,
+        "begun": one.result.sessions[0],
+        "ended": one.result.sessions[-1],
         "data_sha256": one.result.data_sha256,
         "fills": len(one.result.fill_table),
         "in_shock": one.inside.as_dict(),
         **one.figures.as_dict(),
         "without_shock": None if one.without is None else one.without.as_dict(),
-        "denials": one.denials,
+        "denials": one.result.denials_by_reason(),
         "stops_hit": one.stops.stops,
         "stops_beyond": one.stops.beyond,
         "stops_worst_beyond": one.stops.worst,
@@ -185,13 +184,13 @@ def _figures(one: Outcome) -> dict[str, object]:
     }
 
 
-def _table(outcomes: list[Outcome]) -> Table:
+def _table(outcomes: Outcomes) -> Table:
     rows = []
     for one in outcomes:
-        if one.figures is None or one.inside is None or one.result is None or one.stops is None:
+        if isinstance(one, NotCovered):
             rows.append([one.scenario.name, "not covered", *[DASH] * (len(COLUMNS) - 2)])
             continue
-        denials = dict(list((one.denials or {}).items())[:2])
+        denials = dict(list(one.result.denials_by_reason().items())[:2])
         rows.append(
             [
                 one.scenario.name,
@@ -220,7 +219,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     )
 
 
-def _frame(outcomes: list[Outcome]) -> Frame:
+def _frame(outcomes: Outcomes) -> Frame:
     keys = (
         "name", "covered", "first", "last", "begun", "ended", "total_return", "max_drawdown", "worst_session",
         "longest_under_water", "fills", "stops_hit", "stops_beyond", "stops_worst_beyond", "stops_lost_beyond",
@@ -241,10 +240,10 @@ def _nested(row: dict[str, object], name: str) -> float | None:
     return float(inner["total_return"]) if isinstance(inner, dict) else None
 
 
-def _curve_frames(outcomes: list[Outcome]) -> list[Frame]:
+def _curve_frames(outcomes: Outcomes) -> list[Frame]:
     columns: dict[str, list[object]] = {"scenario": [], "session": [], "nlv": []}
     for one in outcomes:
-        if one.result is not None:
+        if isinstance(one, Outcome):
             days, values = _curve(one)
             columns["scenario"] += [one.scenario.name] * len(days)
             columns["session"] += [str(day) for day in days]
@@ -261,10 +260,10 @@ def _curve(one: Outcome, *, without: bool = False) -> tuple[np.ndarray, np.ndarr
     ), result.session_closes()
 
 
-def _page(names: str, outcomes: list[Outcome], said: str, notes: list[str], options: Namespace) -> Page:
+def _page(names: str, outcomes: Outcomes, said: str, notes: list[str], options: Namespace) -> Page:
     figures = {}
     for one in outcomes:
-        if one.result is None:
+        if isinstance(one, NotCovered):
             continue
         days, values = _curve(one)
         traces = [
@@ -289,7 +288,11 @@ def _page(names: str, outcomes: list[Outcome], said: str, notes: list[str], opti
             note=(one.scenario.crisis.note + ". " if one.scenario.crisis is not None else "")
             + f"Shaded: {one.first} to {one.last}.",
         )
-    missing = [f"{one.scenario.name} is not covered: {one.why_not}." for one in outcomes if not one.covered]
+    missing = [
+        f"{one.scenario.name} is not covered: {one.why_not}."
+        for one in outcomes
+        if isinstance(one, NotCovered)
+    ]
     meanings = Table(
         title="Kinds of shocks",
         columns=["kind", "size"],
@@ -313,17 +316,16 @@ def _page(names: str, outcomes: list[Outcome], said: str, notes: list[str], opti
     )
 
 
-def _picture(title: str, outcomes: list[Outcome], path: Path) -> Path:
+def _picture(title: str, outcomes: Outcomes, path: Path) -> Path:
     from backtester.validation.pictures import draw_table, new_figure, save, style  # noqa: PLC0415 (matplotlib is slow to load)
 
-    done = [one for one in outcomes if one.result is not None]
+    done = [one for one in outcomes if isinstance(one, Outcome)]
     table = _table(outcomes)
     height = 0.26 * (len(table.rows) + 1)
     figure = new_figure(title, 4.0 + height + 0.8)
     axes = figure.subplots(2, 1, height_ratios=[4.0, height])
     style(axes[0], "Equity from the beginning of each scenario's run, as a multiple of the opening cash")
     for place, one in enumerate(done):
-        assert one.result is not None
         _days, values = _curve(one)
         axes[0].plot(values / float(one.result.opening_cash), color=light(SERIES[place % len(SERIES)]), linewidth=1.1,
                      linestyle=("-", "--", ":")[place // len(SERIES) % 3], label=one.scenario.name)  # fmt: skip

@@ -7,7 +7,7 @@ sessions after. The same run without the shock stands beside it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -59,6 +59,14 @@ class StopLoss:
     cost: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCovered:
+    """A scenario that the data doesn't hold, and why."""
+
+    scenario: Scenario
+    why_not: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
     """What a scenario did to the account.
@@ -67,36 +75,27 @@ class Outcome:
     ----------
     scenario
         What it was.
-    covered
-        False when the data doesn't hold it; then everything else is None.
     first, last
         Sessions of the shock or crisis.
-    begun, ended
-        First and last session that was traded.
-    figures, inside, without
-        Of the whole run, of the sessions from ``first`` to ``last`` only, and of the run without the shock (None for a crisis).
-    denials
-        By reason.
+    figures, inside
+        Of the whole run, and of the sessions from ``first`` to ``last`` only.
     stops
         Protective stops.
-    result, plain
-        The run, and the one without the shock.
+    result
+        The run, which began before ``first`` and ended after ``last``.
+    plain, without
+        The same run without the shock, and its figures; None for a crisis.
     """
 
     scenario: Scenario
-    covered: bool
-    why_not: str = ""
-    first: date | None = None
-    last: date | None = None
-    begun: date | None = None
-    ended: date | None = None
-    figures: Figures | None = None
-    inside: Figures | None = None
-    without: Figures | None = None
-    denials: Mapping[str, int] | None = None
-    stops: StopLoss | None = None
-    result: BacktestResult | None = None
-    plain: BacktestResult | None = None
+    first: date
+    last: date
+    figures: Figures
+    inside: Figures
+    stops: StopLoss
+    result: BacktestResult
+    plain: BacktestResult | None
+    without: Figures | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +172,7 @@ def most_invested(result: BacktestResult, market: Market, lead: int) -> int:
     return int(sessions[there][int(np.argmax(share[there]))]) + 1
 
 
-def run_scenario(setting: Setting, scenario: Scenario, exposed: int) -> Outcome:
+def run_scenario(setting: Setting, scenario: Scenario, exposed: int) -> Outcome | NotCovered:
     """Trade one scenario.
 
     Parameters
@@ -188,29 +187,10 @@ def run_scenario(setting: Setting, scenario: Scenario, exposed: int) -> Outcome:
     days = [session.date for session in setting.market.sessions]
     starts = session_starts(setting.market)
     earliest = int(np.searchsorted(starts[:-1], setting.first_bar))
-    if scenario.crisis is not None:
-        crisis = scenario.crisis
-        if days[earliest] > crisis.first or days[-1] < crisis.last:
-            return Outcome(
-                scenario=scenario, covered=False, why_not=f"the data covers {days[earliest]} to {days[-1]}"
-            )
-        places = (bisect_left(days, crisis.first), bisect_right(days, crisis.last) - 1)
-        begins = [places[0]]
-        last = places[1]
-    else:
-        begins = []
-        for shock in scenario.shocks:
-            if shock.day is not None and not days[earliest] < shock.day <= days[-1]:
-                why = f"{shock.day} isn't among the sessions after {days[earliest]}, up to {days[-1]}"
-                return Outcome(scenario=scenario, covered=False, why_not=why)
-            begins.append(exposed if shock.day is None else bisect_left(days, shock.day))
-        last = (
-            max(
-                min(begin + shock.sessions, len(days))
-                for begin, shock in zip(begins, scenario.shocks, strict=True)
-            )
-            - 1
-        )
+    found = _place(scenario, days, earliest, exposed)
+    if isinstance(found, str):
+        return NotCovered(scenario=scenario, why_not=found)
+    begins, last = found
     first = min(begins)
     begin = max(first - setting.lead, earliest)
     end = min(last + 1 + setting.follow, len(days))
@@ -223,19 +203,34 @@ def run_scenario(setting: Setting, scenario: Scenario, exposed: int) -> Outcome:
     result = _run(setting, settings, market, int(starts[begin]), int(starts[end]))
     return Outcome(
         scenario=scenario,
-        covered=True,
         first=days[first],
         last=days[last],
-        begun=days[begin],
-        ended=days[end - 1],
         figures=figures_of(_returns(result)),
         inside=figures_of(_returns(result)[_inside(result, days[first], days[last])]),
         without=None if plain is None else figures_of(_returns(plain)),
-        denials=result.denials_by_reason(),
         stops=stop_losses(result, market, settings),
         result=result,
         plain=plain,
     )
+
+
+def _place(scenario: Scenario, days: list[date], earliest: int, exposed: int) -> tuple[list[int], int] | str:
+    """First session of each shock (or of the crisis) and the last one of all; a sentence where the data doesn't hold them."""
+    if scenario.crisis is not None:
+        crisis = scenario.crisis
+        if days[earliest] > crisis.first or days[-1] < crisis.last:
+            return f"the data covers {days[earliest]} to {days[-1]}"
+        return [bisect_left(days, crisis.first)], bisect_right(days, crisis.last) - 1
+    dated = [shock.day for shock in scenario.shocks if shock.day is not None]
+    for day in dated:
+        if not days[earliest] < day <= days[-1]:
+            return f"{day} isn't among the sessions after {days[earliest]}, up to {days[-1]}"
+    default = bisect_left(days, dated[0]) if dated else exposed
+    begins = [default if shock.day is None else bisect_left(days, shock.day) for shock in scenario.shocks]
+    ends = [
+        min(begin + shock.sessions, len(days)) for begin, shock in zip(begins, scenario.shocks, strict=True)
+    ]
+    return begins, max(ends) - 1
 
 
 def _run(setting: Setting, settings: Settings, market: Market, first: int, end: int) -> BacktestResult:

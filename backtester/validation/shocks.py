@@ -7,12 +7,13 @@
 ``correlation:1`` Over ``SPAN`` sessions, every symbol's daily step becomes a mixture of its own and the common one (the mean of the
                  standardised steps of all symbols), with its own mean and deviation; at 1 all move together.
 ``liquidity:0.1`` Volume times 0.1 over ``SPAN`` sessions: less fills, and more impact.
-``costs:5``     Half the spread, slippage and impact times 5, over the whole run.
+``costs:5``     Half the spread, slippage and impact times 5, over the whole run, whatever the day.
 ``halt:5``      No bars for 5 sessions; then the prices of that day.
 ``limit_down:3`` For 3 sessions every symbol stands at a price 10% below the last one, without volume: nothing can be sold.
 =============== ===================================================================================================
 
-A shock without a day takes the session at which the run without shocks was invested most, where it hurts.
+A shock without a day takes that of the first shock with one in the same scenario; if there is none, the session at which the
+run without shocks was invested most, where it hurts.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Shock:
     @property
     def sessions(self) -> int:
         """How long it lasts."""
-        if self.kind == "gap":
+        if self.kind in {"gap", "costs"}:
             return 1
         return int(self.size) if self.kind in _WHOLE else SPAN
 
