@@ -163,6 +163,11 @@ class CostModel:
             fills=evidence.fills,
         )
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether every figure of it is a number."""
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.draws).all())
+
     def expected(self, rows: FloatArray) -> FloatArray:
         """Return the expected costs in basis points, shape (orders, K)."""
         result: FloatArray = rows @ self.mean.T

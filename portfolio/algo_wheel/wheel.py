@@ -83,11 +83,11 @@ class AlgoWheel:
         if len(set(admissible)) == 1:
             return MethodChoice(method=admissible[0], propensity=1.0, why="the only one admissible")
         mask = admissible_mask([admissible])
-        chances = self.probabilities(features(context)[None, :], mask)[0]
-        if not np.isfinite(chances).all():
+        if not self.model.is_sound:
             return MethodChoice(
                 method=safe_default(admissible), propensity=1.0, why="default: no sound model"
             )
+        chances = self.probabilities(features(context)[None, :], mask)[0]
         column = int(rng.choice(len(METHODS), p=chances))
         best = METHODS[int(np.argmax(chances))]
         why = "likely the cheapest" if METHODS[column] is best else f"exploring beside {best}"

@@ -64,7 +64,7 @@ def test_the_check_agrees_and_says_so(database: Path, capsys: Capture) -> None:
     assert main(["check", "--database", str(database)]) == 0
     assert "equal to the cent" in capsys.readouterr().out
     assert main(["check", "--json", "--database", str(database)]) == 0
-    assert json.loads(capsys.readouterr().out)["journals"][0]["difference"] == "0.000000000000"
+    assert json.loads(capsys.readouterr().out)["journals"][0]["difference"] == "0.000000"
 
 
 def test_an_empty_database_is_told_and_does_not_count_as_agreement(tmp_path: Path, capsys: Capture) -> None:
@@ -111,8 +111,7 @@ def test_the_report_stands_alone_links_to_journals_and_escapes_names(
     text = page.read_text()
     assert "<A>" not in text.partition("<main>")[2].partition("</main>")[0]
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", text)
-    for anchor in ("order-BS--lt-A-gt--E", "order-BS-B-E"):
-        anchor = anchor.replace("-lt-", "-").replace("-gt-", "-")
+    for anchor in ("order-BS--A--E", "order-BS-B-E"):
         assert f'href="#{anchor}"' in text
         assert f'id="{anchor}"' in text
     assert "order_intent" in text.partition("Journal of the outliers")[2]
