@@ -56,6 +56,9 @@ EPILOG = f"""examples:
 exit codes: 0 no difference, 1 differences, 2 wrong usage, 3 the paper run failed
 """
 _RUN_FAILED = 3
+_INTERRUPTED = 130
+_MARK = "made-by-parity"
+"""File that marks a folder as one that may be emptied."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -116,6 +119,9 @@ def main(arguments: Sequence[str]) -> int:
         if journal is None:
             return _RUN_FAILED
         _write_bars(folder, journal, settings, paper)
+    except KeyboardInterrupt:
+        print("parity: interrupted; the paper run was stopped", file=sys.stderr)
+        return _INTERRUPTED
     except (BackstopError, OSError, subprocess.CalledProcessError) as error:
         print(f"parity: {error}", file=sys.stderr)
         return _RUN_FAILED
@@ -191,10 +197,11 @@ def _reject_what_differs(settings: Settings) -> None:
 def _make_folder(folder: Path, config: Path) -> None:
     """Empty the folder, if it is one of ours, and put a configuration there: a paper run keeps its files beside it."""
     if folder.exists():
-        if any(folder.iterdir()) and not (folder / "config.yaml").is_file():
+        if any(folder.iterdir()) and not (folder / _MARK).is_file():
             raise BackstopError(f"{folder} holds something else than a parity run: choose another --folder")
         shutil.rmtree(folder)
     (folder / "flags").mkdir(parents=True)
+    (folder / _MARK).touch()
     shutil.copy(config, folder / "config.yaml")
 
 

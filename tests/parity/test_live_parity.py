@@ -145,6 +145,7 @@ def test_what_the_gateway_cannot_fill_alike_is_refused_at_once(tmp_path: Path):
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path):
     (tmp_path / "precious.txt").touch()
+    (tmp_path / "config.yaml").touch()
     done = run_module("scripts.parity", "--folder", tmp_path)
     assert done.returncode == 3
     assert (tmp_path / "precious.txt").exists()
