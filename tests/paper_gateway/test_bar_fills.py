@@ -122,7 +122,7 @@ def test_a_day_order_ends_with_the_session() -> None:
     desk.place("BUY", 100, "MKT")
     desk.close()
     changes = [one.order for one in desk.events if isinstance(one, OrderChanged)]
-    assert (changes[-1].state, changes[-1].filled) == (OrderState.CANCELLED, 12)
+    assert (changes[-1].state, changes[-1].filled) == (OrderState.CANCELLED, Decimal(12))
 
 
 @pytest.mark.parametrize("wrong", [{"size_s": 7}, {"slippage_bps": -1.0}, {"participation": 0.0}])
