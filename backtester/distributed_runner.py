@@ -14,7 +14,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -118,29 +120,26 @@ class ClusterRunner:
 
         waiting = iter(chunks)
         running: dict[Future[Part], tuple[Chunk, int]] = {}
-        finished = as_completed()
+        finished = as_completed(loop=self._client.loop)
 
         def submit(chunk: Chunk, attempt: int) -> None:
             future = self._submit(chunk[1])
             running[future] = (chunk, attempt)
             finished.add(future)
 
-        for chunk, _ in zip(waiting, range(_CHUNKS_AHEAD * self.slots), strict=False):
+        for chunk in islice(waiting, _CHUNKS_AHEAD * self.slots):
             submit(chunk, 1)
         try:
             for future in finished:
                 chunk, attempt = running.pop(future)
-                if future.status != "finished":
-                    self._reason_to_stop(future, chunk, attempt)
+                part = self._result(future, chunk, attempt)
+                if part is None:
                     submit(chunk, attempt + 1)
                     continue
-                part = future.result()
-                future.release()
                 on_done(len(chunk[1]))
                 yield chunk[0], part
-                for following in waiting:
+                for following in islice(waiting, 1):
                     submit(following, 1)
-                    break
         finally:
             self._client.cancel(list(running))
 
@@ -148,28 +147,36 @@ class ClusterRunner:
         if self._sent is None or self._sent.status != "finished":
             # Lost with the last worker that held it, or not sent yet.
             self._sent = self._client.scatter(self._work, broadcast=True, hash=False)
-        return self._client.submit(evaluate, self._sent, numbers, workers=1, pure=False)
+        return self._client.submit(_evaluate_alone, self._sent, numbers, pure=False)
 
-    def _reason_to_stop(self, future: Future[Part], chunk: Chunk, attempt: int) -> None:
-        """Raise what can't be helped by another worker; a lost worker can."""
-        from distributed import KilledWorker  # noqa: PLC0415
-        from distributed.client import FutureCancelledError  # noqa: PLC0415
+    def _result(self, future: Future[Part], chunk: Chunk, attempt: int) -> Part | None:
+        """Take what a chunk gave; None when it was lost with a worker. What no other worker can help is raised."""
+        from distributed import KilledWorker  # noqa: PLC0415 (only for a cluster)
 
-        error: BaseException | None
+        problem: BaseException
         try:
-            error = future.exception()
-        except FutureCancelledError as cancelled:
-            error = cancelled
-        if not isinstance(error, KilledWorker | FutureCancelledError):
-            assert error is not None
-            raise error
+            part = future.result()
+        except (
+            KilledWorker,
+            CancelledError,
+        ) as error:  # the latter: the last worker that held it, or the bars, is gone
+            problem = error
+        else:
+            future.release()
+            return part
         if attempt >= _ATTEMPTS:
             raise ConfigError(
                 [
-                    f"--cluster: the combinations from position {chunk[0]} on end every worker that takes them: {error}"
+                    f"--cluster: the combinations from position {chunk[0]:,} on end every worker that takes them: {problem}"
                 ]
-            ) from None
+            )
         self._client.wait_for_workers(1)
+        return None
+
+
+def _evaluate_alone(work: Work, numbers: npt.NDArray[np.int64]) -> Part:
+    """Score in one thread: the worker has as many chunks as threads."""
+    return evaluate(work, numbers, workers=1)
 
 
 @contextmanager
