@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import bench_bars, bench_kill, bench_ticks, bench_watchdog
+from tests.bench import bench_bars, bench_kill, bench_tca, bench_ticks, bench_watchdog
 from tests.bench.machine import describe_run
 from tests.bench.report import Row, table, write_json
 from tests.bench.stage import BenchFailed
@@ -21,6 +21,7 @@ BENCHES: dict[str, Bench] = {
     "watchdog": bench_watchdog.run,
     "ticks": bench_ticks.run,
     "bars": bench_bars.run,
+    "tca": bench_tca.run,
     "kill": bench_kill.run,
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bench_bars, bench_kill, bench_ticks, bench_watchdog
+from tests.bench import bench_bars, bench_kill, bench_tca, bench_ticks, bench_watchdog
 from tests.bench.report import Row, percentile, row, table, write_json
 
 KEYS = {"work", "case", "unit", "n", "p50", "p99", "max", "target", "reference", "ratio"}
@@ -45,6 +45,11 @@ def test_the_way_from_a_closed_bar_to_an_order_is_timed_beside_a_bare_client(tmp
     case = bench_bars.CASES[0]
     rows = check(bench_bars.run(1, say, cases=(replace(case, speed=20_000.0),)), tmp_path)
     assert any(one.ratio for one in rows)
+
+
+def test_cost_analysis_is_timed_on_the_live_path_and_in_its_report(tmp_path: Path) -> None:
+    rows = check(bench_tca.run(1, say), tmp_path)
+    assert {one.unit for one in rows} == {"ms", "s"}
 
 
 def test_ticks_taken_and_lost_are_counted_for_both_clients(tmp_path: Path) -> None:
