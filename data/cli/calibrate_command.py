@@ -6,15 +6,21 @@ from argparse import Namespace
 from typing import Final
 
 from core.exit_codes import ExitCode
+from data.cli.context import terminal_progress
 from data.quality.calibration import Walk, calibrate
+from data.quality.findings import Check
 
 WALKS: Final[tuple[Walk, ...]] = ("normal", "fat tails")
 
 
 def run(options: Namespace) -> ExitCode:
     """Print the table for normal and for fat-tailed random walks."""
-    for walk in WALKS:
-        rates = calibrate(options.series, walk=walk, seed=options.seed)
+    with terminal_progress(len(WALKS) * (len(Check) + 1), "calibrate") as progress:
+        measured = {
+            walk: calibrate(options.series, walk=walk, seed=options.seed, advance=progress.advance)
+            for walk in WALKS
+        }
+    for walk, rates in measured.items():
         print(f"random walks of 1,000 daily bars, steps: {walk}")
         print(f"  {'check':<20}{'planted':>8}{'found':>8}{'clean':>8}{'false alarms':>14}")
         for rate in rates:

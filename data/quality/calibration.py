@@ -196,14 +196,30 @@ class Rate:
     false_alarms: int
 
 
-def calibrate(series: int, *, bars: int = 1000, walk: Walk = "normal", seed: int = 1) -> list[Rate]:
-    """Measure every check on ``series`` random walks with its defect, and on as many without."""
+def calibrate(
+    series: int,
+    *,
+    bars: int = 1000,
+    walk: Walk = "normal",
+    seed: int = 1,
+    advance: Callable[[str], None] = lambda _now: None,
+) -> list[Rate]:
+    """Measure every check on ``series`` random walks with its defect, and on as many without.
+
+    Parameters
+    ----------
+    series, bars
+        How many series of each kind, and their length.
+    advance
+        Is called after each check, the series without a defect first.
+    """
     random = np.random.default_rng(seed)
     alarms = dict.fromkeys(Check, 0)
     for _ in range(series):
         _, findings = inspect(random_rows(random, bars, walk=walk))
         for check in {one.check for one in findings}:
             alarms[check] += 1
+    advance(f"{walk}: no defect")
     rates = []
     for check in Check:
         found = 0
@@ -211,4 +227,5 @@ def calibrate(series: int, *, bars: int = 1000, walk: Walk = "normal", seed: int
             _, findings = inspect(plant(check, random_rows(random, bars, walk=walk), random))
             found += any(one.check is check for one in findings)
         rates.append(Rate(check, series, found, series, alarms[check]))
+        advance(f"{walk}: {check.value}")
     return rates
