@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-dev paper parity test check format lint type imports shell fmt bench lock clean
+.PHONY: help setup setup-dev paper parity test check format lint type imports shell fmt bench chaos lock clean
 
 BIN := .venv/bin
 # Two workers: most tests wait for processes. Each has its own ports, sockets and folders. PYTEST_OPTIONS= runs them in order.
@@ -49,6 +49,9 @@ fmt: setup-dev ## rewrite the files in the project's format
 
 bench: setup-dev ## measure; prints figures and ratios, and writes results/bench.json
 	@$(BIN)/python -m tests.bench
+
+chaos: setup-dev ## play the fault catalogue at random (CHAOS_SCALE=small|full); writes results/chaos.json and chaos.html
+	@$(BIN)/python -m tests.chaos
 
 # The smaller locks are held to the versions of the development lock, so all environments run the same code.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from tests.bench.machine import describe_run
 from tests.chaos import report
-from tests.chaos.outcome import Outcome
 from tests.chaos.plan import CAMPAIGNS, TITLES
+from tests.chaos.pool import play_all
 from tests.chaos.store import Store
 from tests.chaos.suite import run_suite
 
@@ -91,42 +88,6 @@ def plan(options: argparse.Namespace) -> list[tuple[str, int]]:
     return [(row, options.seed + n) for n in range(rounds) for row, count in wanted.items() if n < count]
 
 
-def play(row: str, seed: int) -> Outcome:
-    """Play one unit in a folder of its own (in a worker process)."""
-    with tempfile.TemporaryDirectory(prefix="backstop-chaos-", ignore_cleanup_errors=True) as folder:
-        return CAMPAIGNS[row].unit(seed, Path(folder), RESULTS / "chaos" / "failures")
-
-
-def play_all(units: list[tuple[str, int]], options: argparse.Namespace) -> Iterator[tuple[str, int, Outcome]]:
-    """Play units on worker processes, each of which plays one and ends."""
-    began = time.monotonic()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
-        left = iter(units)
-        running: dict[Future[Outcome], tuple[str, int]] = {}
-
-        def fill() -> None:
-            while len(running) < options.jobs:
-                is_late = options.minutes is not None and time.monotonic() - began > options.minutes * 60
-                following = None if is_late else next(left, None)
-                if following is None:
-                    return
-                running[pool.submit(play, *following)] = following
-
-        fill()
-        while running:
-            future = next(as_completed(running))
-            row, seed = running.pop(future)
-            error = future.exception()
-            outcome = (
-                future.result()
-                if error is None
-                else Outcome(runs=1, failures=1, errors=[f"{row} seed {seed}: {error!r}"])
-            )
-            yield row, seed, outcome
-            fill()
-
-
 def main(arguments: list[str]) -> int:
     """Play what is missing, then print and write what is known."""
     options = parse(arguments)
@@ -165,7 +126,9 @@ def main(arguments: list[str]) -> int:
                     for row, outcome in run_suite(missing, options.jobs, Path(folder)).items():
                         store.add(report.SUITE + row, 0, outcome)
         units = [unit for unit in plan(options) if unit not in store.done]
-        for number, (row, seed, outcome) in enumerate(play_all(units, options), start=1):
+        keep = RESULTS / "chaos" / "failures"
+        played = play_all(units, jobs=options.jobs, keep=keep, minutes=options.minutes)
+        for number, ((row, seed), outcome) in enumerate(played, start=1):
             store.add(row, seed, outcome)
             state = "FAILED" if outcome.failures else "ok"
             say(f"{number}/{len(units)} {row} seed {seed}: {outcome.runs} runs {state}")

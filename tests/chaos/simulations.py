@@ -51,5 +51,5 @@ def simulate(seed: int, scratch: Path, keep: Path) -> Outcome:
             one = seed * SEEDS + number
             with attempt(outcome, f"{name} seed {one}", scratch / "none", keep):
                 play(one)
-    outcome.measure("seeds_per_minute", outcome.runs / (time.monotonic() - began) * 60)
+    outcome.measure("rate_seeds/min", outcome.runs / (time.monotonic() - began) * 60)
     return outcome

@@ -47,7 +47,7 @@ class _Maker:
         self.stage = RoomStage(folder, config=QUICK, faults=faults)
         self.stage.seed = seed
         self._stack.enter_context(self.stage)
-        self.stage.environment |= environment or {}
+        self.stage.environment |= {f"BACKSTOP__{name}": value for name, value in (environment or {}).items()}
         return self._stack.enter_context(engine_room(self.stage))
 
 
@@ -61,7 +61,7 @@ def half_open(seed: int, scratch: Path, keep: Path) -> Outcome:
     """N1: seconds until a half-open connection is found, with the probes' default times."""
     outcome = Outcome()
     with attempt(outcome, f"N1 seed {seed}", scratch / "project", keep), _maker(scratch) as make:
-        main = make(_HALF_OPEN, seed=seed, environment={"BACKSTOP__BROKER__PROBE_INTERVAL_S": "2"})
+        main = make(_HALF_OPEN, seed=seed, environment={"BROKER__PROBE_INTERVAL_S": "2"})
         main.run_for(random.Random(seed).uniform(0.0, 2.0))
         main.stage.begin("gone")
         began = time.monotonic()
@@ -105,8 +105,9 @@ def fuzzed_frames(seed: int, scratch: Path, keep: Path) -> Outcome:
         main = make(_GARBAGE, seed=seed)
         main.stage.excused["G4"] = "random frames may tell of fills that never were"
         threads, memory = threading.active_count(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seen = main.stage.output("gateway").count
-        main.run_until(lambda: seen("kind=garbage began=False") >= 10, "the garbage", 120.0)
+        main.run_until(
+            lambda: main.stage.output("gateway").count("kind=garbage began=False") >= 10, "the garbage", 120.0
+        )
         main.run_until(lambda: main.conditions.connected and main.conditions.reconciled, "good order", 60.0)
         _throw_at_gateway(main.stage, chance)
         assert main.stage.processes[0].poll() is None, main.stage.output("gateway")[-3000:]

@@ -193,8 +193,15 @@ class EngineRoom:
         return [dict(one.payload) for one in Journal.read(self.journal.path) if one.kind == kind]
 
     def await_agreement(self, seconds: float = DEADLINE_S) -> float:
-        """Let the engine go on until our book equals the broker's (G4); return how long after its last event."""
+        """Let the engine go on until our book equals the broker's (G4).
+
+        Returns
+        -------
+        float
+            Seconds since the broker's last event, or since the connection that we heard of it by, if that is later.
+        """
         looked_s = 0.0
+        connected_ns = time.monotonic_ns() if self.assembly.session.statistics.links_lost else 0
 
         def agree() -> bool:
             nonlocal looked_s
@@ -207,7 +214,8 @@ class EngineRoom:
             self.run_until(agree, "our book to equal the broker's", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n" + "\n".join(disagreements(Evidence.of(self.stage)))) from None
-        return max(0.0, (time.monotonic_ns() - Evidence.of(self.stage).truth.last_ns) / 1e9)
+        last_ns = max(Evidence.of(self.stage).truth.last_ns, connected_ns)
+        return max(0.0, (time.monotonic_ns() - last_ns) / 1e9)
 
     def die(self) -> None:
         """End as SIGKILL would: nothing is said to anybody, the kernel closes what was open."""

@@ -8,8 +8,8 @@ from tests.faults.conftest import MakeRoom
 from tests.risk.stage import Stage
 
 SLOW = """
-description: Half a second each way for everybody, while the file stands.
-faults: [{kind: latency, in_s: 0.5, out_s: 0.5, control: slow}]
+description: A fifth of a second each way for everybody, while the file stands.
+faults: [{kind: latency, in_s: 0.2, out_s: 0.2, control: slow}]
 """
 SHUT = """
 description: The gateway reads nothing of main any more.
