@@ -32,6 +32,15 @@ compose theirs of the same blocks and figures, so that all look alike::
     The tear sheet of one run: `write_tear_sheet` takes a `report_data.ReportData` and writes ``report.html`` and
     ``report.png`` into a folder.
 
+What only some runs know is a field of `ReportData`: ``out_of_sample`` (spans of a walk-forward, shaded), ``fan``
+(percentile curves of a Monte Carlo), ``parameter_maps`` (with plateau and chosen cell), ``overfitting`` (trials, deflated
+Sharpe ratio, probability of overfitting)::
+
+    data = dataclasses.replace(report_data(result, market, settings), out_of_sample=spans)
+    write_tear_sheet(data, folder, picture=True)
+
+Several curves in one page are `panels.equity.curves_figure`.
+
 Colours, arrays and texts are all that a figure needs: a page never loads anything, and a Content-Security-Policy says so
 to the browser.
 """

@@ -62,6 +62,9 @@ def _overview(data: ReportData, values: Mapping[str, float]) -> Section:
         blocks.append(Text(title="Notes of the run", paragraphs=list(data.notes)))
     if data.overfitting is not None and data.is_solvent:
         blocks += _present([search.overfitting_tiles(data.returns, data.conventions, data.overfitting)])
+    if len(data.dates) < 2 and data.curve is None:
+        blocks.append(Text(paragraphs=["There is a single value of the equity: no curve to draw."]))
+        return Section(title="Overview", blocks=blocks)
     blocks.append(
         equity.equity_figure(
             data.dates,
@@ -87,6 +90,8 @@ def _drawdowns(data: ReportData) -> list[Block]:
             return []
         finer = data.curve.benchmark
         theirs = None if finer is None else np.concatenate([[data.opening], finer])
+    if (np.diff(equity) >= 0.0).all():
+        return [Text(paragraphs=["The equity never fell: there are no drawdowns."])]
     name = "benchmark" if data.benchmark is None else data.benchmark.name
     return [
         falls.drawdown_figure(dates, equity, benchmark=theirs, benchmark_name=name, unit=unit),

@@ -203,6 +203,23 @@ def test_a_day_of_five_minute_bars_shows_the_curve_bar_by_bar_and_no_year():
         assert text not in page.texts
 
 
+def test_a_single_daily_bar_has_no_curve_to_draw():
+    market = packaged(until=date(2000, 3, 31))
+    page = read(render(tear_sheet(trade(market, "momentum", first_bar=len(market.end_ns) - 1).data)))
+    assert_plotly_accepts(page)
+    assert "There is a single value of the equity: no curve to draw." in page.texts
+    assert "Equity" not in page.texts
+
+
+def test_an_equity_that_never_falls_has_no_drawdowns():
+    data = full()
+    rising = replace(data, nlv=np.linspace(20_000.0, 30_000.0, len(data.nlv)), benchmark=None)
+    page = read(render(tear_sheet(rising)))
+    assert "The equity never fell: there are no drawdowns." in page.texts
+    assert "Drawdowns" in page.texts, "the family of measures"
+    assert "The 5 deepest drawdowns" not in page.texts
+
+
 def test_a_lost_account_has_no_returns_but_a_page():
     page = read(render(tear_sheet(lost(full()))))
     assert "The account was lost: returns and ratios are not defined for it." in page.texts
