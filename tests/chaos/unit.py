@@ -1,0 +1,20 @@
+"""Plays one unit in this process: ``python -m tests.chaos.unit ROW SEED SCRATCH KEEP``; its outcome goes to a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.chaos.outcome import as_document
+from tests.chaos.plan import CAMPAIGNS
+
+
+def main(row: str, seed: str, scratch: str, keep: str) -> None:
+    """Play it."""
+    outcome = CAMPAIGNS[row].unit(int(seed), Path(scratch), Path(keep))
+    (Path(scratch) / "outcome.json").write_text(json.dumps(as_document(outcome)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
