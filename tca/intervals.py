@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import stdtrit
 
 Statistic = Callable[[npt.NDArray[np.float64]], float]
 
@@ -34,7 +34,7 @@ def t_interval(mean: float, deviation: float, count: int, confidence: float = 0.
     """
     if count < 2 or not math.isfinite(deviation):
         return Interval(mean, math.nan, math.nan)
-    half = float(stats.t.ppf(0.5 + confidence / 2.0, count - 1)) * deviation / math.sqrt(count)
+    half = float(stdtrit(count - 1, 0.5 + confidence / 2.0)) * deviation / math.sqrt(count)
     return Interval(mean, mean - half, mean + half)
 
 
@@ -61,6 +61,8 @@ def bootstrap_interval(
         return Interval(chosen(data) if len(data) else math.nan, math.nan, math.nan)
     if np.ptp(data) == 0.0:  # no spread: nothing to resample
         return Interval(chosen(data), chosen(data), chosen(data))
+    from scipy import stats  # noqa: PLC0415 - takes a second to load, which the report can do without
+
     result = stats.bootstrap(
         (data,),
         chosen,

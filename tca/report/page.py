@@ -11,7 +11,7 @@ from typing import Any
 from core.atomic_file import write_atomic
 from core.text import stamp
 from performance.tear_sheet.page import Page, Section, Table, Text, Tile, Tiles, render
-from tca.learning_curve.picture import curve_figure
+from tca.learning_curve.figure import curve_figure
 from tca.learning_curve.summary import Curve
 from tca.order_page import journal_of, line_of
 from tca.report import figures

@@ -85,6 +85,8 @@ class Source:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, run_id: str | None = None) -> None:
         self._connection = connection
+        self._totals: Totals | None = None
+        self._groups: dict[str, list[Group]] = {}
         # Only what the tables need: the page asks a dozen times, and each time reads these columns only.
         connection.execute("CREATE TEMP TABLE chosen (run_id VARCHAR)")
         connection.execute("INSERT INTO chosen VALUES (?)", [run_id])
@@ -94,7 +96,18 @@ class Source:
         )
 
     def totals(self) -> Totals:
-        """Sum everything up."""
+        """Sum everything up; asked once."""
+        if self._totals is None:
+            self._totals = self._sum_up()
+        return self._totals
+
+    def grouped(self, name: str) -> list[Group]:
+        """One row for each value of a grouping, those of ordered kinds in their order, others by cost; asked once."""
+        if name not in self._groups:
+            self._groups[name] = self._group(name)
+        return self._groups[name]
+
+    def _sum_up(self) -> Totals:
         parts = ", ".join(f"coalesce(sum({name}), 0)" for name in COMPONENTS)
         row = self._one(
             "SELECT count(*), coalesce(sum(notional), 0), coalesce(sum(shortfall), 0), avg(shortfall_bps), "  # noqa: S608 - our own words
@@ -116,8 +129,7 @@ class Source:
             parts=dict(zip(COMPONENTS, row[7:], strict=True)),
         )
 
-    def grouped(self, name: str) -> list[Group]:
-        """One row for each value of a grouping, those of ordered kinds in their order, others by cost."""
+    def _group(self, name: str) -> list[Group]:
         rows = self._connection.execute(
             f"SELECT {GROUPINGS[name]} AS key, count(*), sum(notional), sum(shortfall), avg(shortfall_bps), "  # noqa: S608 - our own words
             "stddev_samp(shortfall_bps), avg(arrival_bps), avg(vwap_bps), avg(close_bps), avg(next_open_bps), "
