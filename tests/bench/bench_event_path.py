@@ -305,10 +305,10 @@ def make_bars(prices: FloatArray) -> tuple[list[Bar], Any]:
 
 
 def bench_settings() -> Settings:
-    """Everything is switched on; the fill budget, the size of an order and its rate are out of the way."""
+    """Everything is switched on, but nothing ends the trading: not the throttle, the fill budget or an order's size."""
     return Settings.model_validate(
         {
-            "sizing": {"allow_short": True},
+            "sizing": {"allow_short": True, "drawdown_scales": [0.5, 0.25, 0.1]},
             "caps": {"monthly_fill_budget": 100_000, "max_symbol_exposure": 1.0},
             "execution": {"pretrade": {"max_order_notional": 1e9, "max_order_quantity": 10_000_000}},
         }
