@@ -33,11 +33,20 @@ def expected_ends(table: BarTable, calendar: ExchangeCalendar) -> Times:
     first_ns, last_ns = int(table.end_ns[0]), int(table.end_ns[-1])
     if table.is_daily:
         return _closes(calendar, first_ns, last_ns)
-    sessions = sessions_over(calendar, first_ns, last_ns)
     size_ns = table.size_s * NS_PER_S
-    grids = [_ends(sessions, size_ns, by_clock=by_clock) for by_clock in (True, False)]
-    best = max(grids, key=lambda grid: int(np.isin(table.end_ns, grid).sum()))
-    return best[(best >= first_ns) & (best <= last_ns)]
+    by_clock, by_opening = (
+        _grid(calendar, first_ns, last_ns, size_ns, by_clock=one) for one in (True, False)
+    )
+    fits_clock, fits_opening = (int(is_among(table.end_ns, one).sum()) for one in (by_clock, by_opening))
+    return by_clock if fits_clock >= fits_opening else by_opening
+
+
+def is_among(values: Times, known: Times) -> NDArray[np.bool_]:
+    """Whether each value is one of ``known``; both rise strictly (so a search is enough, and quicker than a set)."""
+    if not len(known):
+        return np.zeros(len(values), dtype=np.bool_)
+    place = np.searchsorted(known, values).clip(max=len(known) - 1)
+    return np.asarray(known[place] == values, dtype=np.bool_)
 
 
 @lru_cache(maxsize=16)
@@ -56,13 +65,15 @@ def session_starts(table: BarTable, calendar: ExchangeCalendar) -> NDArray[np.bo
     return np.append(True, np.diff(number) != 0)
 
 
-def _ends(sessions: tuple[Session, ...], size_ns: int, *, by_clock: bool) -> Times:
+@lru_cache(maxsize=16)
+def _grid(calendar: ExchangeCalendar, first_ns: int, last_ns: int, size_ns: int, *, by_clock: bool) -> Times:
     parts = []
-    for one in sessions:
+    for one in sessions_over(calendar, first_ns, last_ns):
         base = one.open_ns // size_ns * size_ns if by_clock else one.open_ns
         ends = np.arange(base + size_ns, one.close_ns + size_ns, size_ns, dtype=np.int64)
         parts.append(np.minimum(ends, one.close_ns))
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+    ends = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    return ends[(ends >= first_ns) & (ends <= last_ns)]
 
 
 def _date(time_ns: int) -> date:

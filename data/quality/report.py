@@ -52,9 +52,9 @@ def print_report(report: QualityReport, *, most: int = 200) -> None:
     from rich.console import Console  # noqa: PLC0415 (only a terminal needs it)
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=160)
+        console = Console(width=160, markup=False, highlight=False)
     if report.findings:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("symbol", "when", "check", "policy", "what"):

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from data.bar_table import NS_PER_S, BarTable
+from data.bar_table import DAILY, NS_PER_S, BarTable
 from data.exchange_calendar import ExchangeCalendar
-from data.quality.expected import expected_ends
+from data.quality.expected import expected_ends, is_among
 from data.quality.findings import Check, Finding, Policies, Policy, moment_text
 from data.quality.scale import local_scale, runs
 from data.quality.splits import unadjusted_splits
@@ -137,7 +137,7 @@ def _ticker_reuse(suspect: Suspect) -> Outcome:
 def _holes(suspect: Suspect) -> Outcome:
     table = suspect.table
     expected = expected_ends(table, suspect.calendar)
-    missing = ~np.isin(expected, table.end_ns)
+    missing = ~is_among(expected, table.end_ns)
     done = {Policy.DROP: "the symbol is left out", Policy.REPAIR: "filled with flat bars without volume"}
     found = []
     for begin, end in runs(missing):
@@ -282,8 +282,8 @@ def _stale(suspect: Suspect) -> Outcome:
 
 
 def _sessions(table: BarTable) -> int:
-    days = np.unique(table.end_ns // 86_400_000_000_000)
-    return max(len(days), 1)
+    days = table.end_ns // (DAILY * NS_PER_S)
+    return int((np.diff(days) > 0).sum()) + 1
 
 
 _PRICES = ("open", "high", "low", "close")
