@@ -90,7 +90,14 @@ def _download(request: DownloadRequest, session: IBSession, clock: SystemClock) 
         download = IBDownload(
             session, writer, calendar=calendar, pacer=pacer, clock=clock, sleep=time.sleep, progress=progress
         )
-        done = download.run(pieces)
+        try:
+            done = download.run(pieces)
+        except KeyboardInterrupt:
+            print(
+                f"stopped; what came so far is in {request.store}, and the same command goes on",
+                file=sys.stderr,
+            )
+            return ExitCode.CLEAN
     for problem in done.problems:
         print(problem, file=sys.stderr)
     print(
