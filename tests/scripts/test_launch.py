@@ -8,7 +8,10 @@ import pytest
 from core.config_loader import load_settings
 from core.flags import FlagFolder
 from core.locks import InstanceLock
+from paper_gateway.__main__ import _options, make_parser
+from paper_gateway.bar_fills import BarModel
 from scripts import control, launch
+from scripts.options import PaperOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,3 +95,15 @@ def test_the_status_of_a_start_shows_no_heartbeat_of_an_earlier_run(
     assert "run this-run" in shown
     assert "main       no heartbeat in this run yet" in shown
     assert "halted" not in shown
+
+
+def test_the_gateway_fills_by_bars_with_what_a_backtest_assumes(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\nbacktest: {slippage_bps: 3.5, commission: fixed}\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    run = launch.plan_run(loaded, tmp_path / "config.yaml", paper=True)
+    for model, expected in (("tape", None), ("bar", BarModel(size_s=300, slippage_bps=3.5))):
+        words = PaperOptions(fill_model=model)
+        gateway = launch.build_gateway(run, words, loaded.settings, ("IBM",), {})
+        options = _options(make_parser().parse_args(gateway._arguments[3:]))
+        assert options.bar_model == expected
+        assert options.commission == ("tiered" if expected is None else "fixed")
