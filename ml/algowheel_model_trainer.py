@@ -19,6 +19,7 @@ from core.exit_codes import ExitCode
 from core.vocabulary import ExecutionMethod
 from ml.bootstrap_algowheel_model import DEFAULT_PATH, ROOT
 from portfolio.algo_wheel.context import feature_rows
+from portfolio.algo_wheel.learning import learn
 from portfolio.algo_wheel.model import COLUMN, Evidence
 from portfolio.algo_wheel.model_file import WheelModel, hash_path, read_model, write_model
 from portfolio.algo_wheel.off_policy import ChoiceLog, Estimate, compare
@@ -99,7 +100,14 @@ def train(log: ChoiceLog, present: WheelModel) -> Trained:
     """Train a candidate on the older orders and judge it on the newer ones."""
     cut = int(len(log) * _TRAINED_SHARE)
     older, newer = log.part(slice(None, cut)), log.part(slice(cut, None))
-    evidence = Evidence.none().after(older.rows, older.methods, older.costs, present.model.memory)
+    evidence = learn(
+        Evidence.none(),
+        older.rows,
+        older.methods,
+        older.costs,
+        prior_mean=present.prior_mean,
+        settings=present.model,
+    )
     candidate = replace(
         present,
         evidence=evidence,

@@ -31,6 +31,7 @@ METHODS: Final = tuple(ExecutionMethod)
 COLUMN: Final = {method: index for index, method in enumerate(METHODS)}
 _D: Final = len(FEATURES)
 _K: Final = len(METHODS)
+_VOLATILITY_COLUMN: Final = FEATURES.index("volatility")
 _NOISE_ROUNDS: Final = 3
 _DRAWS: Final = 512
 _DRAW_SEED: Final = 20_121_001  # any: the draws stand for the posterior, they are no chance of an order's
@@ -98,7 +99,7 @@ class Evidence:
         """
         count = len(costs)
         ages = memory ** np.arange(count - 1, -1, -1)
-        scale = ages / np.square(np.maximum(rows[:, VOLATILITY_COLUMN], _LEAST_VOLATILITY))
+        scale = ages / np.square(relative_volatility(rows))
         kept = memory**count
         gram, moment = self.gram * kept, self.moment * kept
         square, weight = self.square * kept, self.weight * kept
@@ -113,8 +114,21 @@ class Evidence:
             fills[method] += int(chosen.sum())
         return Evidence(gram=gram, moment=moment, square=square, weight=weight, fills=fills)
 
+    def scaled(self, kept: FloatArray) -> Evidence:
+        """Evidence of which each method keeps a part only, shape (K,); the count of its fills stays."""
+        return Evidence(
+            gram=self.gram * kept[:, None, None],
+            moment=self.moment * kept[:, None],
+            square=self.square * kept,
+            weight=self.weight * kept,
+            fills=self.fills,
+        )
 
-VOLATILITY_COLUMN: Final = FEATURES.index("volatility")
+
+def relative_volatility(rows: FloatArray) -> FloatArray:
+    """Volatility of each order over 150 bps, shape (orders,): its cost's noise is in proportion to it."""
+    result: FloatArray = np.maximum(rows[:, _VOLATILITY_COLUMN], _LEAST_VOLATILITY)
+    return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

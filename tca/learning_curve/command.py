@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tca.learning_curve.experiment import BATCH, JUDGED, Life, live
+from portfolio.algo_wheel.learning import BATCH
+from tca.learning_curve.experiment import JUDGED, Life, live
 from tca.learning_curve.picture import write_page_of, write_picture
 from tca.learning_curve.summary import COVERAGE_LIMIT, FILE_NAME, REGRET_LIMIT, Curve, summarise, write_curve
 

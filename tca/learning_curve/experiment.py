@@ -7,13 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from portfolio.algo_wheel.learning import BATCH, learn
 from portfolio.algo_wheel.model import METHODS, CostModel, Evidence, FloatArray, IntArray, ModelSettings
 from portfolio.algo_wheel.off_policy import ChoiceLog, evaluate
 from portfolio.algo_wheel.wheel import AlgoWheel, WheelSettings
 from tca.simulated_market import Orders, draw_orders, expected_costs, realised_costs
-
-BATCH: Final = 100
-"""Orders between two trainings: the wheel learns overnight, not between two orders."""
 
 JUDGED: Final = 2_000
 """Orders after which a candidate, trained on the first half, is judged on the second."""
@@ -68,7 +66,9 @@ def live(seed: int, before: int, after: int, *, settings: WheelSettings | None =
         step = _work(wheel, rng, changed=start >= before)
         steps.append(step)
         log = step.log
-        evidence = evidence.after(log.rows, log.methods, log.costs, model_settings.memory)
+        evidence = learn(
+            evidence, log.rows, log.methods, log.costs, prior_mean=_no_prior(), settings=model_settings
+        )
     covered, widths = _judge(candidate, steps, seed) if candidate is not None else ({}, {})
     return Life(
         seed=seed,

@@ -56,5 +56,5 @@ def curve_figure(curve: Curve) -> Figure:
             ],
         },
         note="Expected cost above the cheapest admissible method's, averaged over the last 500 orders. The wheel starts "
-        "from nothing, is trained every 100 orders, and a share of 5 % explores for ever.",
+        "from nothing, is trained every hundred orders, and a share of 5 % explores for ever.",
     )

@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 
 from core.atomic_file import write_atomic
+from portfolio.algo_wheel.learning import BATCH
 from portfolio.algo_wheel.model import METHODS, FloatArray
 from tca.intervals import Interval, bootstrap_interval
-from tca.learning_curve.experiment import BATCH, JUDGED, Life
+from tca.learning_curve.experiment import JUDGED, Life
 from tca.simulated_market import TRADED
 
 REGRET_LIMIT: Final = 0.25

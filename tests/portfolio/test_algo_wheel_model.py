@@ -12,6 +12,7 @@ import pytest
 from mabwiser.mab import MAB, LearningPolicy
 
 from portfolio.algo_wheel.context import FEATURES
+from portfolio.algo_wheel.learning import ALARM, learn, surprise
 from portfolio.algo_wheel.model import METHODS, CostModel, Evidence, FloatArray, IntArray, ModelSettings
 from portfolio.algo_wheel.model_file import UnusableModel, WheelModel, hash_path, read_model, write_model
 from portfolio.algo_wheel.rules import rule_coefficients
@@ -193,3 +194,36 @@ def test_two_posteriors_of_one_file_choose_alike() -> None:
     np.testing.assert_array_equal(
         model.as_policy().probabilities(rows, mask), again.as_policy().probabilities(rows, mask)
     )
+
+
+# --- change -------------------------------------------------------------------------------------------------
+
+
+def test_a_market_that_jumps_is_noticed_and_one_that_stands_is_not() -> None:
+    settings = ModelSettings(memory=1.0)
+    rng = np.random.default_rng(4)
+    rows, _, _ = some_log(2_000, 9)
+    methods = rng.integers(0, 4, 2_000)
+    noise = rng.normal(0.0, 4.0, 2_000) * np.maximum(rows[:, FEATURES.index("volatility")], 0.1)
+    costs = 10.0 + methods + noise
+    calm = learn(
+        Evidence.none(), rows[:1_500], methods[:1_500], costs[:1_500], prior_mean=NO_PRIOR, settings=settings
+    )
+    assert calm.weight.sum() == pytest.approx(1_500), "nothing was doubted"
+    model = CostModel.fit(calm, NO_PRIOR, settings)
+    jumped = costs[1_500:] + np.where(methods[1_500:] == 2, 15.0, 0.0)
+    errors = surprise(model, rows[1_500:1_600], methods[1_500:1_600], jumped[:100])
+    assert errors[2] > ALARM
+    assert np.abs(np.delete(errors, 2)).max() < ALARM
+    after = learn(calm, rows[1_500:], methods[1_500:], jumped, prior_mean=NO_PRIOR, settings=settings)
+    assert after.weight[2] < 0.7 * after.weight[0]
+    assert after.fills[2] == (methods == 2).sum()
+    expected = CostModel.fit(after, NO_PRIOR, settings).expected(rows[:300])
+    assert float(expected[:, 2].mean()) == pytest.approx(27.0, abs=2.0)
+    assert float(expected[:, 0].mean()) == pytest.approx(10.0, abs=1.0)
+
+
+def test_a_handful_of_orders_raises_no_alarm() -> None:
+    model = CostModel.fit(Evidence.none(), NO_PRIOR, ModelSettings())
+    rows, _, _ = some_log(4)
+    assert not surprise(model, rows, np.zeros(4, dtype=np.int64), np.full(4, 1e6)).any()
