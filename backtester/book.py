@@ -57,8 +57,8 @@ class Book(NamedTuple):
     A strategy has at most one working order a symbol, and beside it a protective stop.
 
     ``position`` is signed. ``kind``, ``left`` (signed), ``filled``, ``turnover``, ``charged``, ``month_shares``,
-    ``reason``, ``decided`` (bar) and ``next_stop`` belong to the working order; ``stop`` is the price of the position's
-    protective stop, 0 for none. ``said`` and ``told`` hold the last reason of the decision and the last denial.
+    ``reason``, ``decided`` (bar), ``limit`` (0 for a market order) and ``next_stop`` belong to the working order; ``stop``
+    is the price of the position's protective stop, 0 for none. ``said`` and ``told`` hold the last reason of the decision and the last denial.
     """
 
     position: FloatMatrix
@@ -70,6 +70,7 @@ class Book(NamedTuple):
     month_shares: IntMatrix
     reason: IntMatrix
     decided: IntMatrix
+    limit: IntMatrix
     next_stop: IntMatrix
     stop: IntMatrix
     said: IntMatrix
@@ -103,6 +104,7 @@ def new_book(strategies: int, symbols: int) -> Book:
         position=np.zeros(shape),
         kind=np.zeros(shape, dtype=np.int64),
         left=np.zeros(shape, dtype=np.int64),
+        limit=np.zeros(shape, dtype=np.int64),
         filled=np.zeros(shape, dtype=np.int64),
         turnover=np.zeros(shape, dtype=np.int64),
         charged=np.zeros(shape, dtype=np.int64),
@@ -165,9 +167,16 @@ def deny(
 
 @inlined_kernel
 def start_order(
-    book: Book, cell: tuple[int, int], kind: Kind, quantity: int, reason: int, decided: int, next_stop: int
+    book: Book,
+    cell: tuple[int, int],
+    kind: Kind,
+    quantity: int,
+    reason: int,
+    decided: int,
+    limit: int,
+    next_stop: int,
 ) -> None:
-    """Put a market order to work in the place of whatever worked before; ``quantity`` is signed."""
+    """Put an order to work in the place of whatever worked before; ``quantity`` is signed, ``limit`` 0 for none."""
     book.kind[cell] = kind
     book.left[cell] = quantity
     book.filled[cell] = 0
@@ -175,4 +184,5 @@ def start_order(
     book.charged[cell] = 0
     book.reason[cell] = reason
     book.decided[cell] = decided
+    book.limit[cell] = limit
     book.next_stop[cell] = next_stop

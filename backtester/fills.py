@@ -3,9 +3,12 @@
 Inside a bar only its open, high, low and close are known, so each rule takes what could surely have been had:
 
 1. At the open: what a stop has left, exits, then entries, each decided on an earlier close; strategies in their order.
-2. Inside the bar: a protective stop is hit when the bar's range reaches it. It fills at its price, or at the open when
-   the bar opens beyond it (a gap). The stop of an entry that filled at this open works in this bar too.
-3. At the close of a session: market-on-close orders, when the run uses them.
+   A limit entry fills here when the open is at its limit or better, never beyond its limit.
+2. Inside the bar: a limit entry fills at its limit when the bar trades *through* it; a touch is not enough, since others
+   stand before us. A protective stop is hit when the bar's range reaches it. It fills at its price, or at the open when
+   the bar opens beyond it (a gap). The stop of an entry that filled in this bar works in it too: it lies behind the
+   limit, so a bar that reaches it has passed the limit before.
+3. At the close of a session: market-on-close and limit-on-close orders, when the run uses them.
 
 All fills move the price against us (`backtester.costs`). The orders of one symbol share what the bar's volume
 allows; the rest stays at work. A stop that is hit ends whatever else works for that position, and takes all of it.
@@ -87,12 +90,18 @@ def trade_symbol(
     if not at_close:
         money, room = _fill_all(costs, account, money, place, Kind.EXIT, begin, room)
         money, room = _fill_all(costs, account, money, place, Kind.ENTRY, begin, room)
+        for strategy in range(book.limit.shape[0]):
+            cell = (strategy, place.symbol)
+            if book.kind[cell] == Kind.ENTRY and passes_limit(
+                book.limit[cell], book.left[cell], prices[1], prices[2]
+            ):
+                money, room = _fill_order(costs, account, money, place, strategy, book.limit[cell], room)
     for strategy in range(book.stop.shape[0]):
         cell = (strategy, place.symbol)
         if book.stop[cell] != 0 and book.kind[cell] != Kind.STOP:
             base = stop_base(book.position[cell], book.stop[cell], prices[0], prices[1], prices[2])
             if base != 0:
-                start_order(book, cell, Kind.STOP, -int(book.position[cell]), Reason.NONE, place.bar, 0)
+                start_order(book, cell, Kind.STOP, -int(book.position[cell]), Reason.NONE, place.bar, 0, 0)
                 money, room = _fill_order(costs, account, money, place, strategy, base, room)
     if at_close and is_last:
         auction = Place(place.bar, place.symbol, place.volume, place.settles, True)
@@ -108,9 +117,26 @@ def _fill_all(
 ) -> tuple[Money, int]:
     """Fill the orders of one kind, strategy by strategy, at one undisturbed price."""
     for strategy in range(account.book.kind.shape[0]):
-        if account.book.kind[strategy, place.symbol] == kind:
+        cell = (strategy, place.symbol)
+        if account.book.kind[cell] == kind and limit_allows(
+            account.book.limit[cell], account.book.left[cell], base
+        ):
             money, room = _fill_order(costs, account, money, place, strategy, base, room)
     return money, room
+
+
+@inlined_kernel
+def limit_allows(limit: int, left: int, base: int) -> bool:
+    """Whether an order of this limit (0 for none) may fill at a price; ``left`` is signed."""
+    return limit == 0 or (base <= limit if left > 0 else base >= limit)
+
+
+@inlined_kernel
+def passes_limit(limit: int, left: int, high: float, low: float) -> bool:
+    """Whether a bar trades through the limit of an order; False without a limit."""
+    if limit == 0 or left == 0:
+        return False
+    return micros(low) < limit if left > 0 else micros(high) > limit
 
 
 @inlined_kernel
@@ -180,6 +206,8 @@ def _fill_order(
         return money, room
     quantity = shares if book.left[cell] > 0 else -shares
     price = fill_price(costs, base, quantity, place.volume, place.auction)
+    if book.limit[cell] != 0:
+        price = min(price, book.limit[cell]) if quantity > 0 else max(price, book.limit[cell])
     cost, month_shares = _charge(costs, book, cell, quantity, price, money.month_shares)
     _record(account.records, book, place, cell, quantity, price, cost)
     value = shares * price

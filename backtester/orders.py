@@ -31,12 +31,15 @@ TICK = 10_000
 
 
 class OrderRules(NamedTuple):
-    """Limits of one order, and whether entries may wait for the next session."""
+    """Limits of one order, how entries are sent, and whether they may wait for the next session."""
 
     stop_atr_multiple: float
     max_quantity: int
     max_notional: float
     overnight: bool
+    limit_entries: bool
+    limit_offset_bps: float
+    """Offset of an entry's limit from the close, against us."""
 
 
 class Decided(NamedTuple):
@@ -122,7 +125,7 @@ def _tell_refusal(book: Book, records: Records, decided: Decided, cell: tuple[in
 def _exit(book: Book, records: Records, decided: Decided, cell: tuple[int, int]) -> None:
     change = int(decided.targets[cell]) - int(book.position[cell])
     if book.kind[cell] == Kind.NOTHING:
-        start_order(book, cell, Kind.EXIT, change, decided.reasons[cell], decided.bar, 0)
+        start_order(book, cell, Kind.EXIT, change, decided.reasons[cell], decided.bar, 0, 0)
         book.told[cell] = Reason.NONE
         return
     if book.kind[cell] == Kind.ENTRY:
@@ -141,7 +144,10 @@ def _entry(rules: OrderRules, book: Book, records: Records, decided: Decided, ce
     if reason != Reason.NONE:
         deny(book, records, decided.bar, cell, reason, abs(quantity))
         return
-    start_order(book, cell, Kind.ENTRY, quantity, decided.reasons[cell], decided.bar, stop)
+    limit = 0
+    if rules.limit_entries:
+        limit = stop_on_grid(close * (1.0 + side * rules.limit_offset_bps / 1e4), -side)
+    start_order(book, cell, Kind.ENTRY, quantity, decided.reasons[cell], decided.bar, limit, stop)
     book.told[cell] = Reason.NONE
 
 

@@ -48,6 +48,7 @@ class WorkingOrder:
     decided: int
     reason: Reason = Reason.NONE
     next_stop: Decimal | None = None
+    limit: Decimal | None = None
     filled: int = 0
     turnover: Decimal = Decimal(0)
     charged: Decimal = Decimal(0)
@@ -246,7 +247,11 @@ class Reference:
         if reason:
             self.deny(bar, key, reason, abs(quantity))
         else:
-            self.orders[key] = WorkingOrder("ENTRY", quantity, bar, one.reason, next_stop=stop)
+            limit = None
+            if self.settings.execution.entry_order_type == "LMT":
+                offset = side.sign * self.settings.execution.limit_offset_bps / 1e4
+                limit = self.grid.limit(one.symbol, side, close * (1.0 + offset))
+            self.orders[key] = WorkingOrder("ENTRY", quantity, bar, one.reason, next_stop=stop, limit=limit)
             self.told.pop(key, None)
 
     def _objection(  # noqa: PLR0911 (one check a line)
@@ -283,9 +288,20 @@ class Reference:
         def working(kind: str) -> list[Key]:
             return [key for key in keys if key in self.orders and self.orders[key].kind == kind]
 
+        def allowed(key: Key, price: Decimal) -> bool:
+            order = self.orders[key]
+            return order.limit is None or (price <= order.limit if order.left > 0 else price >= order.limit)
+
         for kind in ("STOP",) if at_close else ("STOP", "EXIT", "ENTRY"):
             for key in working(kind):
-                fill(key, exact(row.open))
+                if allowed(key, exact(row.open)):
+                    fill(key, exact(row.open))
+        for key in [] if at_close else working("ENTRY"):
+            order = self.orders[key]
+            if order.limit is not None and (
+                exact(row.low) < order.limit if order.left > 0 else exact(row.high) > order.limit
+            ):
+                fill(key, order.limit)
         for key in keys:
             position, stop = int(self.ledger.position(*key)), self.stops.get(key)
             if not position or stop is None or key in working("STOP"):
@@ -301,7 +317,8 @@ class Reference:
         if at_close and is_last:
             for kind in ("EXIT", "ENTRY"):
                 for key in working(kind):
-                    fill(key, exact(row.close), auction=True)
+                    if allowed(key, exact(row.close)):
+                        fill(key, exact(row.close), auction=True)
 
     def _price(self, base: Decimal, buys: bool, quantity: int, volume: float, auction: bool) -> Decimal:
         assumed = self.settings.backtest
@@ -321,6 +338,8 @@ class Reference:
             return 0
         buys = order.left > 0
         price = self._price(base, buys, quantity, row.volume, auction)
+        if order.limit is not None:
+            price = min(price, order.limit) if buys else max(price, order.limit)
         cost = self._cost(order, quantity, price, not buys, int(self.end_ns[bar]))
         self.executions += 1
         execution = Execution(

@@ -115,10 +115,6 @@ def test_every_mistake_is_told_and_nothing_is_written(config):
         (["--symbols", "XX"], "XX isn't among the packaged symbols AAPL, FB, GOOG, IBM, MSFT"),
         (["--start", "2031-01-01"], "there are no bars on or after 2031-01-01"),
         (["--set", "cash"], "--set cash: write key.path=value, such as sizing.risk_per_trade=0.02"),
-        (
-            ["--set", "execution.entry_order_type=LMT"],
-            "execution.entry_order_type: the backtest knows market entries (MKT) only",
-        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(config, arguments, told):

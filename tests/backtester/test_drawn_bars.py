@@ -270,3 +270,28 @@ def test_altering_future_bars_leaves_past_fills_as_they_were(size_s):
         for ours, theirs in ((whole.fill_table, other.fill_table), (whole.denial_table, other.denial_table)):
             assert ours[ours[:, 0] < cut].tolist() == theirs[theirs[:, 0] < cut].tolist()
         assert whole.nlv_micros[:cut].tolist() == other.nlv_micros[:cut].tolist()
+
+
+@pytest.mark.parametrize(
+    ("after", "filled"),
+    [
+        ((101, 103, 100.2, 102), None),  # the limit of 100 is not reached
+        ((101, 103, 100, 102), None),  # touched only: others stand before us
+        ((101, 103, 99.99, 102), "100"),  # traded through: at the limit
+        ((99.5, 103, 99, 102), "99.5"),  # opens below it: at the open
+    ],
+)
+def test_a_limit_entry_fills_at_its_price_or_better_or_not_at_all(after, filled):
+    bars = [*QUIET, (100, 101, 99, 100, LONG), (*after, LONG)]
+    market = make_market({"XYZ": np.array(bars, dtype=float)})
+    limited = settings().model_copy(
+        update={
+            "execution": settings().execution.model_copy(
+                update={"entry_order_type": "LMT", "limit_offset_bps": 0.0}
+            )
+        }
+    )
+    result = run_backtest(limited, market, (SAID,), (1.0,))
+    assert [fill.price for fill in result.fills()] == ([Decimal(filled)] if filled else [])
+    if not filled:
+        assert "order_expired" in result.denials_by_reason()
