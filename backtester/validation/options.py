@@ -63,9 +63,9 @@ def _add_walk_forward(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--fold-end",
-        choices=("carry", "close"),
-        default="carry",
-        help="open positions at the end of a test window",
+        choices=("restart", "close", "carry"),
+        default="restart",
+        help="what goes over to the next test window: capital only, the account, or its positions too (default: %(default)s)",
     )
     add("--per-symbol", action="store_true", help="choose for every symbol, each with an account of its own")
     add(

@@ -1,14 +1,17 @@
-"""Walk-forward: parameters are chosen on each training window and traded on the test window behind it, in one account.
+"""Walk-forward: parameters are chosen on each training window and traded on the test window behind it, on one curve.
 
-The out-of-sample curve is that of a single account which trades all test windows one after the other by
-`backtester.run.trade_signals`: it goes on with the capital, the peak and the settled cash of the window before. At a window's
-end the signals of the new parameters take over. What happens to open positions is ``fold_end``:
+The out-of-sample curve is traded by `backtester.run.trade_signals`, window after window, each with the capital that the one before
+it ended with. What else goes over from window to window is ``fold_end``:
 
-``carry``
-    They stay, for the new parameters to keep or to close; a change of parameters costs what the trades it causes cost.
+``restart``
+    Nothing. The last two signals of a window are 0, so that positions are closed by orders, with their costs, and the next window
+    begins in cash with an account of its own: its drawdown throttle counts from its own peak, as that of every training window did.
 ``close``
-    The last two signals of a window are 0, so that positions are closed by orders, with their costs, and the next window begins flat.
+    Positions are closed likewise, but one account trades on: peak, throttle, volatility target and unsettled cash.
+``carry``
+    One account trades on with its positions, for the new parameters to keep or to close.
 
+With one account, a throttle that has stopped it for good leaves nothing to judge in later windows; live, a human would decide then.
 Where no candidate traded in training, or test windows don't touch, the signals are 0.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +40,7 @@ from strategy.base import Number
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-FOLD_ENDS = ("carry", "close")
+FOLD_ENDS = ("restart", "close", "carry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,7 @@ class Method:
     per_symbol
         Choose for every symbol's own account, instead of once for one account that trades all.
     fold_end
-        ``carry`` or ``close``.
+        One of `FOLD_ENDS`.
     inner_folds
         0, or how many folds inside each training window choose the rule itself (nested).
     audit
@@ -59,7 +63,7 @@ class Method:
 
     rule: Rule
     per_symbol: bool = False
-    fold_end: str = "carry"
+    fold_end: str = "restart"
     inner_folds: int = 0
     audit: bool = True
 
@@ -251,7 +255,7 @@ def _stitched(
     weight: float,
     columns: list[int] | None,
 ) -> BacktestResult:
-    """One account over all test windows, with the parameters of each."""
+    """All test windows on one curve, with the parameters of each."""
     end = folds[-1].test.end
     cut = (market if columns is None else market.only(columns[0])).head(end)
     signals = np.zeros((end, 1, len(cut.symbols)))
@@ -262,9 +266,53 @@ def _stitched(
         window = slice(fold.test.first, fold.test.end)
         if candidate != NO_CHOICE:
             signals[window] = scans[candidate][window]
-            if method.fold_end == "close":
+            if method.fold_end != "carry":
                 signals[max(fold.test.end - 2, fold.test.first) : fold.test.end] = 0.0
+    if method.fold_end == "restart":
+        return _restarted(settings, cut, grid.kind.name, signals, weight, folds)
     return trade_signals(settings, cut, [grid.kind.name], signals, [weight], first_bar=folds[0].test.first)
+
+
+def _restarted(
+    settings: Settings, market: Market, name: str, signals: FloatArray, weight: float, folds: Sequence[Fold]
+) -> BacktestResult:
+    """One account after the other, each with what the one before it was worth (a cent, if that is nothing)."""
+    ends = [*(fold.test.first for fold in folds[1:]), len(market.end_ns)]
+    cash, parts = settings.backtest.cash, []
+    for fold, end in zip(folds, ends, strict=True):
+        backtest = settings.backtest.model_copy(update={"cash": max(cash, Decimal("0.01"))})
+        one = settings.model_copy(update={"backtest": backtest})
+        part = trade_signals(
+            one, market.head(end), [name], signals[:end], [weight], first_bar=fold.test.first
+        )
+        cash = part.final_nlv
+        parts.append(part)
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[BacktestResult]) -> BacktestResult:
+    """Put results that follow each other without a gap on one curve."""
+    first, last = parts[0], parts[-1]
+    offsets = np.cumsum([0, *(len(part.sessions) for part in parts[:-1])]).tolist()
+
+    def joined(name: str) -> IntArray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return replace(
+        last,
+        opening_cash=first.opening_cash,
+        sessions=tuple(day for part in parts for day in part.sessions),
+        session_of=np.concatenate(
+            [part.session_of + offset for part, offset in zip(parts, offsets, strict=True)]
+        ),
+        end_ns=joined("end_ns"),
+        nlv_micros=joined("nlv_micros"),
+        cash_micros=joined("cash_micros"),
+        gross_micros=joined("gross_micros"),
+        fill_table=joined("fill_table"),
+        denial_table=joined("denial_table"),
+        flow_table=joined("flow_table"),
+    )
 
 
 def _last_uses(folds: Sequence[Fold], chosen: IntArray) -> dict[int, int]:

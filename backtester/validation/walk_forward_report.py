@@ -15,6 +15,7 @@ from backtester.validation.overfitting import Overfitting
 from backtester.validation.selection import NO_CHOICE, Grid
 from backtester.validation.study_folder import Frame
 from backtester.validation.walk_forward import Choice, WalkForward
+from core.reasons import Reason
 
 SHORT = 2
 """Folds below which a walk-forward says nothing."""
@@ -138,6 +139,12 @@ def warnings_of(done: WalkForward, summary: Summary, market: Market) -> list[str
         )
     if summary.idle:
         notes.append(f"{summary.idle} of {len(done.choices)} choices traded nothing in their test window")
+    throttled = sum(one.denials_by_reason().get(Reason.DRAWDOWN_THROTTLE.code, 0) for one in done.results)
+    if throttled:
+        notes.append(
+            f"the drawdown throttle scaled down or refused {throttled:,} entries out of sample; with --fold-end carry or close "
+            "it counts from the highest value of all windows"
+        )
     last = done.folds[-1]
     first = done.folds[0]
     lengths = [fold.test_sessions[1] - fold.test_sessions[0] for fold in (first, last)]

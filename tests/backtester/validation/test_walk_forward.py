@@ -25,7 +25,7 @@ from strategy.momentum import MOMENTUM
 SETTINGS = Settings()
 GRID = make_grid(MOMENTUM, {"fast_window": (5, 10, 20), "slow_window": (30, 60)})
 PLAN = Plan(train=250, test=100)
-METHOD = Method(rule=Rule("sharpe"))
+METHOD = Method(rule=Rule("sharpe"), fold_end="carry")
 FIRST = 60
 
 
@@ -101,6 +101,24 @@ def test_positions_are_carried_over_or_closed_by_orders_at_the_end_of_a_fold(mar
     ends = [fold.test.end - 1 for fold in done.folds]
     assert any(positions_at(done.results[0], bar).any() for bar in ends)
     assert not any(positions_at(closed.results[0], bar).any() for bar in ends)
+
+
+def test_accounts_that_restart_go_on_with_the_capital_and_nothing_else(market):
+    throttle = {"drawdown_levels": (0.02,), "drawdown_scales": (0.0,)}
+    strict = SETTINGS.model_copy(update={"sizing": SETTINGS.sizing.model_copy(update=throttle)})
+    carried = walk_forward(strict, market, GRID, PLAN, METHOD, first_bar=FIRST)
+    again = walk_forward(strict, market, GRID, PLAN, replace(METHOD, fold_end="restart"), first_bar=FIRST)
+    assert [one.candidate for one in again.choices] == [one.candidate for one in carried.choices]
+    # A throttle that stops for good has stopped the one account; the others begin anew.
+    assert again.choices[-1].fills > carried.choices[-1].fills == 0
+    assert again.dates == carried.dates
+    growth = np.prod([1.0 + one.out_of_sample.total_return for one in again.choices])
+    assert again.equity[-1] == pytest.approx(again.opening * growth, rel=1e-9)
+    result = again.results[0]
+    assert not any(positions_at(result, fold.test.end - 1).any() for fold in again.folds)
+    assert np.array_equal(result.end_ns, carried.results[0].end_ns)
+    summary = summarise(carried)
+    assert any("drawdown throttle" in note for note in warnings_of(carried, summary, market))
 
 
 def test_symbols_may_choose_for_themselves(market):
