@@ -198,6 +198,7 @@ def write_spec(options: Namespace, work: Work, best: Ranked, path: Path) -> None
             f"{f'{one.path}:{one.name}' if one.path else one.name}={weight!r}"
             for one, weight in zip(work.origins, work.weights, strict=True)
         ],
+        "pairs": [f"{first}/{second}" for one in work.origins for first, second in one.pairs],
         "param": parameters,
         "set": changes,
         "symbols": options.symbols,

@@ -14,10 +14,13 @@ from backtester.scan import scan_signals
 from backtester.strategy_files import StrategySource
 from backtester.strategy_template import write_template
 from core.errors import ConfigError
+from strategy.base import BarRow
 from strategy.momentum import MOMENTUM
 from tests.backtester.cases import walk
 
 ROOT = Path(__file__).resolve().parents[2]
+
+BAR = BarRow(1.0, 1.0, 1.0, 1.0, 1.0)
 
 CROSSOVER = '''
 """A crossover in plain Python."""
@@ -125,7 +128,7 @@ def test_a_file_that_is_missing_or_a_name_that_is_not_given_is_told(tmp_path):
 def test_an_edit_is_noticed_and_a_machine_without_the_file_runs_what_it_was_sent(tmp_path):
     first = source(tmp_path, "def rule(state, bar):\n    return state, 0.25\n")
     second = source(tmp_path, "def rule(state, bar):\n    return state, 0.5\n")
-    assert [one.load().create({}).step(None, None)[1] for one in (first, second)] == [0.25, 0.5]
+    assert [one.load().create({}).step(None, BAR)[1] for one in (first, second)] == [0.25, 0.5]
     (tmp_path / "mine.py").unlink()
     code = (
         "from backtester.strategy_files import StrategySource\n"

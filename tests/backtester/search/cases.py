@@ -21,7 +21,9 @@ SPACE = Space(
         Axis(key="sizing.risk_per_trade", values=(0.005, 0.01), strategy=None),
     )
 )
-CONFLICTS = sum(fast >= slow for fast in SPACE.axes[0].values for slow in SPACE.axes[1].values) * 2
+CONFLICTS = sum(
+    float(fast) >= float(slow) for fast in SPACE.axes[0].values for slow in SPACE.axes[1].values
+) * len(SPACE.axes[2].values)
 
 
 def small_market() -> Market:
