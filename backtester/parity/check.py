@@ -140,6 +140,8 @@ def _check_comparable(recording: Recording, basis: Basis) -> None:
         problems.append(
             "live orders fill at once and are DAY orders: set backtest.fill_at open, time_in_force DAY"
         )
+    if basis.settings.execution.entry_order_type != "MKT":
+        problems.append("entries must be market orders: set execution.entry_order_type MKT")
     if problems:
         raise NotComparable("; ".join(problems) + " (--fills recorded compares the decisions alone)")
 

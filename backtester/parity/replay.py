@@ -21,7 +21,7 @@ from backtester.parity.rules import OrderRules, Wish
 from core.config_schema import Settings
 from core.events import Order
 from core.reasons import Reason
-from core.vocabulary import Purpose
+from core.vocabulary import OrderType, Purpose
 from data.exchange_calendar import ExchangeCalendar
 from portfolio.decision import decide_into
 from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar
@@ -65,7 +65,11 @@ class Replay:
         self._names = [strategy.name for strategy in basis.strategies]
         self._keys = [(name, symbol) for name in self._names for symbol in market.symbols]
         self._book = ParityBook(basis.calendar, settings.caps.settlement_days)
-        self._rules = OrderRules(settings.execution.pretrade, overnight=market.is_daily)
+        self._rules = OrderRules(
+            settings.execution.pretrade,
+            overnight=market.is_daily,
+            entry_type=OrderType(settings.execution.entry_order_type),
+        )
         partners = partner_columns(tuple(basis.strategies), market.symbols)
         self._parameters = decision_parameters(settings.sizing, settings.caps, basis.weights, partners)
         shape = (len(self._names), len(market.symbols))

@@ -57,10 +57,15 @@ class OrderRules:
         Of one order.
     overnight
         Whether entries may wait for the next session (daily bars).
+    entry_type
+        Market or limit.
     """
 
-    def __init__(self, limits: PretradeSettings, *, overnight: bool) -> None:
+    def __init__(
+        self, limits: PretradeSettings, *, overnight: bool, entry_type: OrderType = OrderType.MARKET
+    ) -> None:
         self._limits = limits
+        self._types = {Purpose.ENTRY: entry_type, Purpose.STOP: OrderType.STOP}
         self._overnight = overnight
         self._working: dict[Key, _Working] = {}
         self._ending: dict[
@@ -170,7 +175,7 @@ class OrderRules:
                 symbol=wish.symbol,
                 side=Side.BUY if quantity > 0 else Side.SELL,
                 quantity=abs(quantity),
-                order_type=OrderType.MARKET if stop_price is None else OrderType.STOP,
+                order_type=self._types.get(purpose, OrderType.MARKET),
                 purpose=purpose,
                 reason=wish.reason.code if wish.reason else ("exit" if purpose is Purpose.EXIT else "entry"),
                 stop_price=stop_price,
