@@ -118,11 +118,7 @@ class Brokerage:
         if existing is not None and not existing.state.is_done:
             self._modify(existing, ticket, terms)
         elif self._store.is_used(key):
-            filled = existing is not None and existing.state is OrderState.FILLED
-            code = rules.CANT_MODIFY_FILLED if filled else rules.DUPLICATE_ID
-            self._outbox.refuse(
-                ticket, Refusal(code, "Can't modify a filled order." if filled else "Duplicate order ID.")
-            )
+            self._outbox.refuse(ticket, rules.reuse_refusal(existing))
         elif ticket.what_if:
             self._answer_what_if(ticket, terms)
         else:
@@ -133,12 +129,8 @@ class Brokerage:
     def cancel(self, client_id: int, order_id: int) -> list[BrokerageEvent]:
         """Cancel one order of a client, and the children that wait for it."""
         order = self._store.get((client_id, order_id))
-        if order is None:
-            text = f"OrderId {order_id} that needs to be cancelled is not found."
-            self._outbox.fail(client_id, order_id, Refusal(rules.CANCEL_UNKNOWN, text))
-        elif order.state.is_done:
-            text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {order.state.value}."
-            self._outbox.fail(client_id, order_id, Refusal(rules.CANCEL_FINISHED, text))
+        if order is None or order.state.is_done:
+            self._outbox.fail(client_id, order_id, rules.cancel_refusal(order, order_id))
         else:
             self._cancel_live(order)
         return self._outbox.drain()

@@ -11,7 +11,7 @@ from core.vocabulary import OrderType, TimeInForce
 from data.bar_table import NS_PER_S
 from paper_gateway.listing import Listing
 from paper_gateway.market import Market
-from paper_gateway.types import OrderTicket
+from paper_gateway.types import OrderState, OrderTicket
 from paper_gateway.working_order import Terms, WorkingOrder
 
 CANT_MODIFY_FILLED = 104
@@ -125,6 +125,21 @@ def _check_links(order: WorkingOrder, ticket: OrderTicket) -> Refusal | None:
     if ticket.oca_group and ticket.oca_type != order.ticket.oca_type:
         return Refusal(OCA_TYPE_REVISION, "OCA type revision is not allowed")
     return None
+
+
+def reuse_refusal(existing: WorkingOrder | None) -> Refusal:
+    """Why an order id that was used can't be used again; None: its order was completed long ago."""
+    if existing is not None and existing.state is OrderState.FILLED:
+        return Refusal(CANT_MODIFY_FILLED, "Can't modify a filled order.")
+    return Refusal(DUPLICATE_ID, "Duplicate order ID.")
+
+
+def cancel_refusal(order: WorkingOrder | None, order_id: int) -> Refusal:
+    """Why an order that isn't live can't be cancelled."""
+    text = f"OrderId {order_id} that needs to be cancelled"
+    if order is None:
+        return Refusal(CANCEL_UNKNOWN, f"{text} is not found.")
+    return Refusal(CANCEL_FINISHED, f"{text} cannot be cancelled, state: {order.state.value}.")
 
 
 def check_auction(kind: OrderType, market: Market) -> Refusal | None:
