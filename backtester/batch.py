@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from backtester.columns import Columns
 from backtester.engine import Desk, new_desk
 from backtester.lane import Figure, Lane, Signals, lane_of, run_lane
 from backtester.market import Market
@@ -235,7 +236,7 @@ class _Work:
     def _trade(self, number: int, part: _Part, room: tuple[Desk, Signals]) -> None:
         desk, signals = room
         strategies = self.candidates[number]
-        scan_into(strategies, part.signal_bars, part.market.symbols, signals.weights)
+        scan_into(strategies, part.signal_bars, part.market.symbols, part.columns, signals.weights)
         signals.news[:] = 0
         symbols = part.lane.low.shape[2]
         for account, news in enumerate(signals.news):
@@ -262,6 +263,7 @@ class _Part(NamedTuple):
 
     market: Market
     signal_bars: FloatArray
+    columns: Columns
     lane: Lane
     windows: tuple[tuple[int, Window], ...]
 
@@ -276,4 +278,5 @@ def _parts(
         known = market.head(max(window.end for _place, window in group))
         markets = [known.only(column) for column in range(len(known.symbols))] if per_symbol else [known]
         tapes = [tape_of(settings, one, np.empty((len(one.symbols), 0, len(one.end_ns)))) for one in markets]
-        yield _Part(known, known.signal_bars(), lane_of(tapes), group)
+        seen = known.signal_bars()
+        yield _Part(known, seen, Columns(seen), lane_of(tapes), group)

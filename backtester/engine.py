@@ -43,13 +43,14 @@ from backtester.quiet_bars import (
     Day,
     Holdings,
     Pause,
-    drawdown_so_far,
+    accrues,
     new_holdings,
     observe,
     pass_quiet_bars,
     session_ended,
     stop_reached,
     valued,
+    with_drawdown,
 )
 from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape
 from core.kernel import borrowing_kernel, inlined_kernel, kernel
@@ -151,8 +152,40 @@ def new_desk(sessions: int, curve_bars: int, volatility_window_sessions: int) ->
     )
 
 
+class Progress(NamedTuple):
+    """Where a run stands between two bars.
+
+    ``works`` says whether any order works, ``stands`` whether the last decision stands (`portfolio.quiet`), made with
+    ``throttle``; ``settling`` is the last session in which cash is due. ``rows`` is 0, or the rows that the records lack
+    for the next bar.
+    """
+
+    bar: int
+    money: Money
+    day: Day
+    sums: VolatilitySums
+    works: bool
+    stands: bool
+    throttle: float
+    settling: int
+    next_event: int
+    rows: int
+
+
+class Room(NamedTuple):
+    """Arrays of one account that a run works on; matrices are of shape (strategies, symbols)."""
+
+    book: Book
+    directions: IntMatrix
+    holdings: Holdings
+    signals: FloatMatrix
+    rows: MarketRows
+    targets: FloatMatrix
+    reasons: IntMatrix
+
+
 @kernel
-def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
+def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:
     """Go from bar to bar.
 
     Parameters
@@ -167,95 +200,46 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:  # n
     Run
         ``done`` is less than ``start.end`` when the account grew beyond `LARGEST_NLV`.
     """
-    book = new_book(tape.signals.shape[1], tape.signals.shape[0])
-    position, kind, stop, said = book.position, book.kind, book.stop, book.said
-    bars, session, is_last, turns = tape.bars, tape.clock.session, tape.clock.is_last, tape.watch.turns
-    targets, reasons = np.zeros(kind.shape), np.zeros(kind.shape, dtype=np.int64)
-    signals, rows = np.zeros(kind.shape), _new_rows(kind.shape[1])
-    directions, holdings = np.zeros(kind.shape, dtype=np.int64), new_holdings(kind.shape[1])
-    records, closes, curve, due = desk.records, desk.closes, desk.curve, desk.due
-    _clear(records, desk.returns, due)
-    returns, sums = desk.returns, no_sessions()
-    money = Money(start.cash, start.cash, -1, 0, 0)
-    day = Day(start.cash, start.cash, 0, start.cash, 0.0, 0.0, 0)
-    works, stands, settling, throttle = False, False, -1, 1.0
-    next_event = int(np.searchsorted(tape.events.bar, start.first, side="right"))
-    bar = start.first
-    while bar < start.end:
-        if stands:
-            event = tape.events.bar[next_event] if next_event < tape.events.bar.size else NEVER
-            bar, day, sums = pass_quiet_bars(
-                (bar, start.end),
-                (tape.watch, tape.news, session),
-                (rules.decision, rules.carry),
-                holdings,
-                Pause(throttle, money.cash, event, settling),
-                day,
-                (returns, sums),
-                closes,
-                curve,
-            )
-            if bar == start.end:
-                break
-        begins = bar == start.first or turns[bar] & SESSION_BEGINS != 0
-        changed = False
-        if tape.clock.month[bar] != money.month:
-            money = Money(money.cash, money.settled, tape.clock.month[bar], 0, 0)
-        if bar > start.first and begins:
-            records = with_room(records, flows_of(bar, tape.events, next_event, kind.shape[0]))
-            before = next_event
-            money, next_event = _overnight(tape, rules, book, money, records, bar, next_event)
-            if next_event != before:
-                works, changed = observe(book, holdings), True
-        if works or stop_reached(tape.watch, holdings, bar):
-            for symbol in range(kind.shape[1]):
-                if can_fill(kind, stop, position, bars, bar, symbol):
-                    records = with_room(records, 3 * kind.size)
-                    account = Account(book, directions, due, records)
-                    money = _trade(tape, rules, account, money, bar, symbol)
-                    settling, changed = max(settling, tape.clock.settles[session[bar]]), True
-        if rules.day_orders and works and is_last[bar]:
-            records = with_room(records, kind.size)
-            expire_orders(book, records, bar)
-            changed = True
-        if begins:
-            money = _settle(money, tape.clock, due, bar)
-            if bar > start.first:
-                sums = book_session(
-                    returns,
-                    sums,
-                    dollars(day.nlv),
-                    rules.decision.target_volatility_annual,
-                    rules.decision.max_leverage,
-                )
-                day = session_ended(day, closes)
-        if changed:
-            works = observe(book, holdings)
-        gross, net = _values(holdings, tape.watch.close, bar)
-        day = valued(day, money.cash + net, gross)
-        if abs(day.nlv) > LARGEST_NLV:
-            break
-        if curve.nlv.size != 0:
-            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, gross
-        _read_rows(tape, bar, signals, rows)
-        row = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
-        inputs = DecisionInputs(signals, position, rows, row)
-        state = DecisionState(directions, _volatility(returns, sums))
-        scales = decide_into(rules.decision, state, inputs, targets, reasons)
-        throttle = scales.throttle
-        if is_news(position, targets, reasons, said):
-            records = with_room(records, 2 * kind.size)
-            decided = Decided(bar, not is_last[bar], targets, reasons, rows, bars)
-            place_orders(rules.orders, book, records, decided)
-            works = observe(book, holdings)
-        stands = not works and rules.passes_quiet_bars
-        if stands:
-            stands = decision_stands(throttle, signals, position, targets, reasons)
-        bar += 1
-    day = session_ended(day, closes)
-    worst = drawdown_so_far(day)
-    day = Day(day.nlv, day.peak, day.gross, day.trough, worst, day.exposure, day.sessions)
-    return Run(records, day, book, bar)
+    strategies, symbols = tape.signals.shape[1], tape.signals.shape[0]
+    shape = (strategies, symbols)
+    room = Room(
+        book=new_book(strategies, symbols),
+        directions=np.zeros(shape, dtype=np.int64),
+        holdings=new_holdings(symbols),
+        signals=np.zeros(shape),
+        rows=MarketRows(np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)),
+        targets=np.zeros(shape),
+        reasons=np.zeros(shape, dtype=np.int64),
+    )
+    records = desk.records
+    _clear(records, desk.returns, desk.due)
+    progress = Progress(
+        bar=start.first,
+        money=Money(start.cash, start.cash, -1, 0, 0),
+        day=Day(start.cash, start.cash, 0, start.cash, 0.0, 0.0, 0),
+        sums=no_sessions(),
+        works=False,
+        stands=False,
+        throttle=1.0,
+        settling=-1,
+        next_event=int(np.searchsorted(tape.events.bar, start.first, side="right")),
+        rows=1,
+    )
+    while progress.rows > 0:
+        records = with_room(records, progress.rows)
+        progress = _trade_bars(tape, rules, start, desk, room, records, progress)
+    day = session_ended(progress.day, desk.closes)
+    return Run(records, with_drawdown(day), room.book, progress.bar)
+
+
+@inlined_kernel
+def _lacks_room(records: Records, rows: int) -> bool:
+    """Whether there is no room for ``rows`` more of each."""
+    fills, denials, flows, counts = records
+    free = min(
+        fills.shape[0] - int(counts[0]), denials.shape[0] - int(counts[1]), flows.shape[0] - int(counts[2])
+    )
+    return bool(free < rows)
 
 
 @borrowing_kernel
@@ -266,16 +250,94 @@ def _clear(records: Records, returns: IntVector, due: IntVector) -> None:
     due[:] = 0
 
 
-@kernel
-def _new_rows(symbols: int) -> MarketRows:
-    return MarketRows(np.zeros(symbols), np.zeros(symbols), np.zeros(symbols))
-
-
-@kernel
-def _volatility(returns: IntVector, sums: VolatilitySums) -> VolatilityState:
-    return VolatilityState(
-        returns, sums.place, sums.total, sums.squares, sums.sessions, sums.last_nlv, sums.last_scale
-    )
+@borrowing_kernel
+def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
+    tape: Tape, rules: Rules, start: Start, desk: Desk, room: Room, records: Records, progress: Progress
+) -> Progress:
+    """Trade bars until the end, or until the records have no room for another; they can't grow while they are borrowed."""
+    book, holdings, directions = room.book, room.holdings, room.directions
+    signals, rows, targets, reasons = room.signals, room.rows, room.targets, room.reasons
+    position, kind = book.position, book.kind
+    clock, watch, events, curve = tape.clock, tape.watch, tape.events, desk.curve
+    bar, money, day, sums, works, stands, throttle, settling, next_event, _rows = progress
+    decision = rules.decision
+    lacking = 0
+    while bar < start.end:
+        event = events.bar[next_event] if next_event < events.bar.size else NEVER
+        if stands:
+            bar, day, sums = pass_quiet_bars(
+                (bar, start.end),
+                (watch, tape.news, clock.session),
+                (decision, rules.carry),
+                holdings,
+                Pause(throttle, money.cash, event, settling),
+                day,
+                (desk.returns, sums),
+                desk.closes,
+                curve,
+            )
+            if bar == start.end:
+                break
+        begins = bar > start.first and watch.turns[bar] & SESSION_BEGINS != 0
+        lacking = 8 * kind.size + 3
+        if begins and event <= bar:
+            lacking += flows_of(bar, events, next_event, kind.shape[0])
+        if _lacks_room(records, lacking):
+            break
+        lacking = 0
+        changed = False
+        if clock.month[bar] != money.month:
+            money = Money(money.cash, money.settled, clock.month[bar], 0, 0)
+        if begins and (event <= bar or accrues(rules.carry, holdings, money.cash)):
+            money, next_event = _overnight(tape, rules.carry, book, money, records, bar, next_event)
+            works = observe(book, holdings)
+        if works or stop_reached(watch, holdings, bar):
+            account = Account(book, directions, desk.due, records)
+            for symbol in range(kind.shape[1]):
+                if can_fill(kind, book.stop, position, tape.bars, bar, symbol):
+                    money = _trade(tape, rules, account, money, bar, symbol)
+                    settling, changed = max(settling, clock.settles[clock.session[bar]]), True
+        if rules.day_orders and works and clock.is_last[bar]:
+            expire_orders(book, records, bar)
+            changed = True
+        if begins:
+            if clock.session[bar - 1] <= settling:
+                money = _settle(money, clock, desk.due, bar)
+            sums = book_session(
+                desk.returns, sums, dollars(day.nlv), decision.target_volatility_annual, decision.max_leverage
+            )
+            day = session_ended(day, desk.closes)
+        if changed:
+            works = observe(book, holdings)
+        gross, net = _values(holdings, watch.close, bar)
+        day = valued(day, money.cash + net, gross)
+        if abs(day.nlv) > LARGEST_NLV:
+            break
+        if curve.nlv.size != 0:
+            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, gross
+        _read_rows(tape, bar, signals, rows)
+        row = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
+        inputs = DecisionInputs(signals, position, rows, row)
+        volatility = VolatilityState(
+            desk.returns,
+            sums.place,
+            sums.total,
+            sums.squares,
+            sums.sessions,
+            sums.last_nlv,
+            sums.last_scale,
+        )
+        scales = decide_into(decision, DecisionState(directions, volatility), inputs, targets, reasons)
+        throttle = scales.throttle
+        if is_news(position, targets, reasons, book.said):
+            decided = Decided(bar, not clock.is_last[bar], targets, reasons, rows, tape.bars)
+            place_orders(rules.orders, book, records, decided)
+            works = observe(book, holdings)
+        stands = not works and rules.passes_quiet_bars
+        if stands:
+            stands = decision_stands(throttle, signals, position, targets, reasons)
+        bar += 1
+    return Progress(bar, money, day, sums, works, stands, throttle, settling, next_event, lacking)
 
 
 @inlined_kernel
@@ -302,14 +364,14 @@ def _values(holdings: Holdings, close: IntMatrix, bar: int) -> tuple[int, int]:
 
 @borrowing_kernel
 def _overnight(
-    tape: Tape, rules: Rules, book: Book, money: Money, records: Records, bar: int, next_event: int
+    tape: Tape, carry: Carry, book: Book, money: Money, records: Records, bar: int, next_event: int
 ) -> tuple[Money, int]:
     """Book what happens between the session before ``bar`` and its own."""
     closes, clock = tape.market.close, tape.clock
     days = 0
     for session in range(clock.session[bar - 1] + 1, clock.session[bar] + 1):
         days += clock.days[session]
-    money = carry_over(rules.carry, book, money, records, closes, bar, days)
+    money = carry_over(carry, book, money, records, closes, bar, days)
     return act(tape.events, next_event, book, money, records, closes, bar)
 
 

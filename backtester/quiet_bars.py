@@ -137,6 +137,12 @@ def drawdown_so_far(day: Day) -> float:
 
 
 @inlined_kernel
+def with_drawdown(day: Day) -> Day:
+    """Account at its end, with the loss from the last peak among the drawdowns."""
+    return Day(day.nlv, day.peak, day.gross, day.trough, drawdown_so_far(day), day.exposure, day.sessions)
+
+
+@inlined_kernel
 def session_ended(day: Day, closes: IntVector) -> Day:
     """Keep the value at the end of a session."""
     closes[day.sessions] = day.nlv
@@ -180,7 +186,7 @@ def pass_quiet_bars(
     watch, news, session = tape
     close, turns = watch.close, watch.turns
     decision, carry = rules
-    limits, accrues = quiet_limits(decision), _accrues(carry, holdings, pause.cash)
+    limits, has_carry = quiet_limits(decision), accrues(carry, holdings, pause.cash)
     levels, scales = decision.drawdown_levels, decision.drawdown_scales
     returns, sums = volatility
     bar, end = span
@@ -189,7 +195,7 @@ def pass_quiet_bars(
         begins = turn & SESSION_BEGINS != 0
         if news[bar] != 0 or turn & SIZEABLE_CHANGES != 0 or stop_reached(watch, holdings, bar):
             break
-        if begins and (accrues or pause.next_event <= bar or session[bar - 1] <= pause.settling):
+        if begins and (has_carry or pause.next_event <= bar or session[bar - 1] <= pause.settling):
             break
         gross, net, largest, total = 0, 0, 0, 0
         for symbol in range(holdings.net.size):
@@ -222,7 +228,7 @@ def pass_quiet_bars(
 
 
 @inlined_kernel
-def _accrues(carry: Carry, holdings: Holdings, cash: int) -> bool:
+def accrues(carry: Carry, holdings: Holdings, cash: int) -> bool:
     """Whether a new session brings interest or a borrow fee."""
     short = False
     for symbol in range(holdings.net.size):

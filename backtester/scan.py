@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backtester.columns import Columns
 from backtester.tape import MarketScan
 from core.kernel import kernel
 from portfolio.market_rows import MarketRows, MarketState, market_step, new_market_rows, new_market_state
@@ -84,17 +85,24 @@ def scan_signals(strategies: Sequence[Strategy], bars: FloatArray, symbols: Sequ
         Shape (bars, strategies, symbols), NaN while a strategy warms up; contiguous along the bars.
     """
     signals = np.empty((bars.shape[1], len(strategies), bars.shape[0]))
-    scan_into(strategies, bars, symbols, signals)
+    scan_into(strategies, bars, symbols, Columns(bars), signals)
     return signals.transpose(2, 1, 0)
 
 
 def scan_into(
-    strategies: Sequence[Strategy], bars: FloatArray, symbols: Sequence[str], signals: FloatArray
+    strategies: Sequence[Strategy],
+    bars: FloatArray,
+    symbols: Sequence[str],
+    columns: Columns,
+    signals: FloatArray,
 ) -> None:
-    """`scan_signals` into an array that is there already, of shape (symbols, strategies, bars)."""
+    """`scan_signals` into an array that is there already, of shape (symbols, strategies, bars), with columns of the bars."""
     for index, strategy in enumerate(strategies):
         if strategy.kind.trades_pairs:
             _scan_pairs(strategy, bars, symbols, signals[:, index])
+            continue
+        if strategy.kind.rule is not None:
+            columns.scan_rule(strategy, signals, index)
             continue
         scan = scan_of(strategy.kind.step)
         for symbol in range(bars.shape[1]):

@@ -16,6 +16,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -83,6 +84,19 @@ class ParameterSpec:
         return int(value) if self.is_integer else float(value)
 
 
+class Indicator(StrEnum):
+    """Indicators that research scans once for all candidates that use them."""
+
+    SMA_OF_CLOSE = "sma_of_close"
+
+
+class Column(NamedTuple):
+    """An indicator over so many bars."""
+
+    indicator: Indicator
+    window: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyKind:
     """A strategy without values for its parameters.
@@ -108,6 +122,14 @@ class StrategyKind:
         Whether it trades pairs of symbols, which it has to be given.
     pairs
         The pairs to trade where `create` isn't told any.
+    columns, rule
+        Given when the step is nothing but indicators and a rule: the indicators (one to four) for given parameter values,
+        and the kernel ``(parameters, memory, bar, values of the indicators) -> (memory, weight)`` that the step calls.
+        Research then scans each distinct indicator once. The memory holds scalars only.
+    new_memory
+        The rule's empty memory.
+    whole_bars
+        Whether the step passes over a bar that isn't whole (`core.indicators.bar_is_whole`).
     conflict
         A sentence when values that are allowed one by one don't fit together, else None.
     """
@@ -122,6 +144,10 @@ class StrategyKind:
     conflict: Callable[[Parameters], str | None] = lambda _parameters: None
     trades_pairs: bool = False
     pairs: Pairs = ()
+    columns: Callable[[Parameters], tuple[Column, ...]] | None = None
+    rule: Callable[..., tuple[Any, float]] | None = None
+    new_memory: Callable[[], Any] = float
+    whole_bars: bool = False
 
     def search_space(self) -> dict[str, tuple[Number, ...]]:
         """Values worth trying, by parameter."""

@@ -13,8 +13,8 @@ import math
 from typing import NamedTuple
 
 from core.indicators import FIXED_POINT, MAX_WINDOW, SmaState, new_sma, sma_step
-from core.kernel import kernel
-from strategy.base import BarRow, ParameterSpec, StrategyKind
+from core.kernel import inlined_kernel, kernel
+from strategy.base import BarRow, Column, Indicator, ParameterSpec, StrategyKind
 
 
 class MomentumParameters(NamedTuple):
@@ -37,7 +37,7 @@ def new_state(parameters: MomentumParameters) -> MomentumState:
 
 
 @kernel
-def step(parameters: MomentumParameters, state: MomentumState, bar: BarRow) -> tuple[MomentumState, float]:  # noqa: ARG001 (one contract for all steps)
+def step(parameters: MomentumParameters, state: MomentumState, bar: BarRow) -> tuple[MomentumState, float]:
     """Weight ``sign(fast - slow)``; NaN until the slow window is full.
 
     Parameters
@@ -51,6 +51,19 @@ def step(parameters: MomentumParameters, state: MomentumState, bar: BarRow) -> t
     """
     fast, fast_average = sma_step(state.fast, bar.close, FIXED_POINT)
     slow, slow_average = sma_step(state.slow, bar.close, FIXED_POINT)
+    _memory, weight = rule(parameters, 0.0, bar, (fast_average, slow_average))
+    return MomentumState(fast, slow), weight
+
+
+@inlined_kernel
+def rule(
+    parameters: MomentumParameters,  # noqa: ARG001 (one contract for all rules)
+    memory: float,
+    bar: BarRow,  # noqa: ARG001 (one contract for all rules)
+    values: tuple[float, float],
+) -> tuple[float, float]:
+    """Weight ``sign(fast - slow)`` of the two averages; NaN while the slow one is unknown. Nothing is remembered."""
+    fast_average, slow_average = values
     weight = 0.0
     if math.isnan(slow_average):
         weight = math.nan
@@ -58,7 +71,14 @@ def step(parameters: MomentumParameters, state: MomentumState, bar: BarRow) -> t
         weight = 1.0
     elif fast_average < slow_average:
         weight = -1.0
-    return MomentumState(fast, slow), weight
+    return memory, weight
+
+
+def _columns(parameters: MomentumParameters) -> tuple[Column, Column]:
+    return (
+        Column(Indicator.SMA_OF_CLOSE, parameters.fast_window),
+        Column(Indicator.SMA_OF_CLOSE, parameters.slow_window),
+    )
 
 
 def _warmup_bars(parameters: MomentumParameters) -> int:
@@ -95,6 +115,8 @@ MOMENTUM = StrategyKind(
     parameters_type=MomentumParameters,
     new_state=new_state,
     step=step,
+    columns=_columns,
+    rule=rule,
     warmup_bars=_warmup_bars,
     conflict=_conflict,
 )

@@ -23,6 +23,7 @@ from core.indicators.averages import (
     ema_step,
     new_ema,
     new_sma,
+    sma_column,
     sma_step,
 )
 from core.indicators.bars import bar_is_whole
@@ -67,6 +68,7 @@ __all__ = [
     "new_sma",
     "new_volatility",
     "rsi_step",
+    "sma_column",
     "sma_step",
     "volatility_step",
     "williams_r",

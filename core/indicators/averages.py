@@ -8,7 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from core.kernel import kernel
+from core.kernel import borrowing_kernel, inlined_kernel, kernel
+
+FloatArray = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.uint8]
 
 FIXED_POINT = 2.0**30
 """Steps a unit in which averages are summed: 9.3e-10."""
@@ -60,19 +63,57 @@ def sma_step(state: SmaState, value: float, scale: float) -> tuple[SmaState, flo
         The average is NaN until ``window`` values have come.
     """
     ring, seen, total = state
-    window = ring.size
-    if abs(value) * scale < LARGEST * FIXED_POINT:  # False for NaN
-        steps = math.floor(value * scale + 0.5)
-        place = seen % window
-        if seen >= window:
-            total -= ring[place]
-        ring[place] = steps
-        total += steps
-        seen += 1
-    average = math.nan
-    if seen >= window:
-        average = total / (scale * window)
-    return SmaState(ring, seen, total), average
+    total, taken = sma_take(ring, seen, seen % ring.size, total, value, scale)
+    seen += taken
+    return SmaState(ring, seen, total), sma_value(seen, total, ring.size, scale)
+
+
+@inlined_kernel
+def sma_take(  # noqa: PLR0917 (scalars, so that a scan keeps them in registers)
+    ring: npt.NDArray[np.int64], seen: int, place: int, total: int, value: float, scale: float
+) -> tuple[int, int]:
+    """Put a value into the ring at ``place``; return the new sum, and 1 if it was taken, 0 if it was passed over."""
+    if not abs(value) * scale < LARGEST * FIXED_POINT:  # True for NaN
+        return total, 0
+    steps = math.floor(value * scale + 0.5)
+    if seen >= ring.size:
+        total -= ring[place]
+    ring[place] = steps
+    return total + steps, 1
+
+
+@inlined_kernel
+def sma_value(seen: int, total: int, window: int, scale: float) -> float:
+    """Average of a sum; NaN until the window is full."""
+    return total / (scale * window) if seen >= window else math.nan
+
+
+@borrowing_kernel
+def sma_column(
+    values: FloatArray, use: Flags, ring: npt.NDArray[np.int64], scale: float, out: FloatArray
+) -> None:
+    """Scan `sma_step`: its value after each bar.
+
+    Parameters
+    ----------
+    values
+        Shape (bars,).
+    use
+        Shape (bars,): 0 where there is no bar, so that nothing is taken.
+    ring
+        Zeros, as long as the window.
+    scale
+        As for `sma_step`.
+    out
+        Written, shape (bars,).
+    """
+    seen, place, total = 0, 0, 0
+    for bar in range(values.size):
+        if use[bar] != 0:
+            total, taken = sma_take(ring, seen, place, total, values[bar], scale)
+            seen += taken
+            place = place + taken if place + taken < ring.size else 0
+        out[bar] = sma_value(seen, total, ring.size, scale)
 
 
 class EmaState(NamedTuple):
