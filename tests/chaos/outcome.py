@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.faults import invariants
-from tests.risk.stage import Stage
+if TYPE_CHECKING:
+    from tests.risk.stage import Stage
 
 _ERROR_LENGTH = 3000
 
@@ -46,6 +46,8 @@ class Outcome:
 
     def look(self, stage: Stage) -> None:
         """Run every invariant's checker on a stage; a violation is a failure of this unit."""
+        from tests.faults import invariants  # it loads half of the project: only where a unit is played
+
         evidence = invariants.Evidence.of(stage)
         for _, delay_s in invariants.alert_delays(evidence):
             if delay_s < float("inf"):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.chaos.outcome import Outcome
-from tests.chaos.plan import tests_by_row
+from tests.chaos.plan import files_by_row
 
 ROOT = Path(__file__).resolve().parents[2]
 _ERROR_LENGTH = 3000
@@ -17,7 +17,7 @@ _ERROR_LENGTH = 3000
 
 def run_suite(rows: Iterable[str], jobs: int, scratch: Path) -> dict[str, Outcome]:
     """Run the tests of these rows; outcomes by row."""
-    files = tests_by_row()
+    files = files_by_row()
     wanted = sorted({path for row in rows for path in files.get(row, ())})
     if not wanted:
         return {}

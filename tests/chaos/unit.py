@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
-from tests.chaos.outcome import as_document
+from tests.chaos.outcome import Unit, as_document
 from tests.chaos.plan import CAMPAIGNS
 
 
 def main(row: str, seed: str, scratch: str, keep: str) -> None:
     """Play it."""
-    outcome = CAMPAIGNS[row].unit(int(seed), Path(scratch), Path(keep))
+    module, _, function = CAMPAIGNS[row].unit.partition(".")
+    play: Unit = getattr(importlib.import_module(f"tests.chaos.{module}"), function)
+    outcome = play(int(seed), Path(scratch), Path(keep))
     (Path(scratch) / "outcome.json").write_text(json.dumps(as_document(outcome)))
 
 

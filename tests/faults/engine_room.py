@@ -130,8 +130,12 @@ class EngineRoom:
         *,
         conditions: TradingConditions | None = None,
         stop_distance: float = 5.0,
+        price: float | None = None,
     ) -> None:
-        """Have a decision for a position carried out; what it denies stands in the journal."""
+        """Have a decision for a position carried out; what it denies stands in the journal.
+
+        ``price`` is the close that it was made on; None: the present quote's middle.
+        """
         decision = Decision(
             strategy=STRATEGY,
             symbol=symbol,
@@ -141,9 +145,9 @@ class EngineRoom:
             stop_distance=stop_distance,
         )
         quote = self.parts.feed.quote(symbol)
-        price = quote.mid if quote is not None else 100.0
+        close = price or (quote.mid if quote is not None else 100.0)
         self.assembly.desk.act(
-            [decision], conditions or self.conditions, bar_end_ns=time.time_ns(), price_of=lambda _: price
+            [decision], conditions or self.conditions, bar_end_ns=time.time_ns(), price_of=lambda _: close
         )
 
     def ready_to_trade(self) -> None:

@@ -19,33 +19,13 @@ def test_no_entry_leaves_on_prices_that_cannot_be(room: MakeRoom) -> None:
         main.stage.begin(mode)
         main.run_until(lambda before=quotes: main.parts.feed.quote("IBM") is not before, "another quote")  # type: ignore[misc]
         main.run_for(0.3)
-        price = 190.0  # what the strategy knew at its bar's close
-        _act(main, price)
+        main.target(10, price=190.0)  # what the strategy knew at its bar's close
         assert main.kinds("order_sent") == [], f"{mode}: {main.parts.feed.quote('IBM')}"
         main.stage.end(mode)
         main.run_for(0.5)
     main.run_until(lambda: not main.conditions.stale_symbols, "prices as before")
     main.target(10)
     main.run_until(lambda: main.held() == {"IBM": 10}, "the fill on good prices")
-
-
-def _act(main: object, price: float) -> None:
-    from decimal import Decimal
-
-    from core.reasons import Reason
-    from portfolio.live_manager.decision_cycle import Decision
-    from tests.faults.engine_room import STRATEGY, EngineRoom
-
-    assert isinstance(main, EngineRoom)
-    decision = Decision(
-        strategy=STRATEGY,
-        symbol="IBM",
-        position=Decimal(0),
-        target=Decimal(10),
-        reason=Reason.NONE,
-        stop_distance=5.0,
-    )
-    main.assembly.desk.act([decision], main.conditions, bar_end_ns=1, price_of=lambda _: price)
 
 
 @pytest.mark.parametrize("mode", ["crossed", "tenfold"])
