@@ -4,9 +4,11 @@ The idea is freqtrade's look-ahead analysis. A bar's signal must be the same whe
 don't exist. Three experiments, each exact (bit for bit):
 
 1. *Truncate*: signals over the bars up to a cut against the first signals over all bars.
-2. *Repeat*: signals over the same bars twice. A strategy that remembers an earlier pass knows the future of this one.
-3. *Replace*: signals over made-up bars. A signal that moves, but doesn't move with the bars, comes from elsewhere: from a
-   schedule, which is right, or from a file that the strategy reads by itself, which taking bars away would never show.
+2. *Repeat*: signals over made-up bars, which nobody has seen before, twice. A strategy that remembers an earlier pass
+   knows the future of the second one. On the real bars this would not show: the backtest was a pass too.
+3. *Replace*: signals over the made-up bars against those over the real ones. A signal that moves, but doesn't move with
+   the bars, comes from elsewhere: from a schedule, which is right, or from a file that the strategy reads by itself,
+   which taking bars away would never show.
 """
 
 from __future__ import annotations
@@ -61,12 +63,12 @@ def look_ahead_in_signals(
                 f"{cut - 1}, and {_number(before[bar, place, symbol])} without them"
             )
             found.setdefault(names[place], _bias(names[place], text))
-    for place, (bar, symbol) in _first_differences(signals(bars), whole).items():
-        text = (
-            f"the signal of {symbols[symbol]} at bar {bar} is another one when the same bars are seen again"
-        )
+    other = made_up(bars, seed)
+    first = signals(other)
+    for place, (bar, _symbol) in _first_differences(signals(other), first).items():
+        text = f"made-up bars give another signal at bar {bar} when they are seen again: it remembers an earlier pass"
         found.setdefault(names[place], _bias(names[place], text))
-    for place in _deaf(whole, signals(made_up(bars, seed))):
+    for place in _deaf(whole, first):
         text = (
             "the signals are the same on made-up prices, so they come from somewhere else than the bars: right for a "
             "schedule, wrong for anything that claims to read prices"

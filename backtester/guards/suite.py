@@ -59,7 +59,7 @@ def run_guards(study: Study, result: BacktestResult) -> GuardReport:
         ran=(
             (
                 Guard.LOOK_AHEAD,
-                f"signals and decisions with the bars cut at {CUTS} places, repeated, and made up",
+                f"signals and decisions with the bars cut at {CUTS} places, and twice on made-up ones",
             ),
             (
                 Guard.RECURSION,
