@@ -52,7 +52,7 @@ def grid_of(study: Study, options: Namespace) -> Grid:
         set_by_hand = {text.partition("=")[0].strip().partition(".")[2] for text in options.param}
         searched = strategy.kind.search_space().items()
         space = {name: values for name, values in searched if name not in set_by_hand}
-    return make_grid(strategy.kind, space, fixed)
+    return make_grid(strategy.kind, space, fixed, strategy.pairs)
 
 
 def weight_of(study: Study) -> float:

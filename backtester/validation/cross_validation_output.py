@@ -28,6 +28,7 @@ from performance.tear_sheet.panels.equity import curves_figure
 from performance.tear_sheet.words import number, percent
 
 _MOST_CURVES = 24
+_TITLES = {"sharpe": "Sharpe ratio", "cagr": "a year", "max_drawdown": "max drawdown"}
 
 
 def combinations_of(options: Namespace) -> Combinations:
@@ -117,7 +118,7 @@ def run_cross_validation(
     rows = [
         ("CPCV", f"{grid.kind.name}, {len(grid)} candidates, {len(done.splits)} splits of {cut.groups} groups, {len(done.returns)} paths"),
         ("span", f"{figures['first']} to {figures['last']}, {done.returns.shape[1]:,} sessions"),
-        *((f"{name}", _spread_text(values)) for name, values in spread.items()),
+        *((_TITLES[name], _spread_text(name, values)) for name, values in spread.items()),
         *overfitting_rows(found),
         ("verdict", said),
     ]  # fmt: skip
@@ -141,8 +142,9 @@ def _percentiles(done: CrossValidation) -> dict[str, dict[str, float]]:
     return found
 
 
-def _spread_text(values: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
+def _spread_text(name: str, values: dict[str, float]) -> str:
+    form = "{:.2f}" if name == "sharpe" else "{:.1%}"
+    return ", ".join(f"{share} {form.format(value)}" for share, value in values.items())
 
 
 def _verdict(done: CrossValidation, sharpes: np.ndarray, found: Overfitting | None) -> str:

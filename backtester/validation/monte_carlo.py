@@ -163,7 +163,7 @@ def jittered_parameters(strategy: Strategy, count: int, jitter: float, seed: int
             for spec in strategy.kind.specs
         }  # fmt: skip
         if not strategy.kind.validate(values):
-            found.append(strategy.kind.create(values))
+            found.append(strategy.kind.create(values, strategy.pairs))
     if len(found) < count:
         raise ValueError(f"{strategy.name}: hardly any parameters within {jitter:.0%} fit together")
     return found

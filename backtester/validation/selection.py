@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from backtester.batch import Scores
 from core.errors import ConfigError
-from strategy.base import Number, Strategy, StrategyKind
+from strategy.base import Number, Pairs, Strategy, StrategyKind
 
 FloatArray = npt.NDArray[np.float64]
 NO_CHOICE = -1
@@ -71,7 +71,10 @@ class Grid:
 
 
 def make_grid(
-    kind: StrategyKind, space: Mapping[str, Sequence[Number]], fixed: Mapping[str, Number] | None = None
+    kind: StrategyKind,
+    space: Mapping[str, Sequence[Number]],
+    fixed: Mapping[str, Number] | None = None,
+    pairs: Pairs | None = None,
 ) -> Grid:
     """All combinations of the values that fit together.
 
@@ -83,6 +86,8 @@ def make_grid(
         Values to try, by parameter; empty for the parameters as they are.
     fixed
         Values of the others; without them their defaults.
+    pairs
+        For a strategy that trades pairs; None for those that it trades by itself.
 
     Raises
     ------
@@ -108,7 +113,7 @@ def make_grid(
         if not kind.validate(everything):
             points.append(point)
             chosen.append(values)
-            strategies.append(kind.create(everything))
+            strategies.append(kind.create(everything, pairs))
     if not strategies:
         raise ConfigError([f"{kind.name}: no combination of the values fits together"])
     return Grid(

@@ -36,6 +36,7 @@ from backtester.validation.nested import Rule, inner_windows, pick_rule
 from backtester.validation.selection import NO_CHOICE, Grid, choose, merit, neighbours
 from backtester.validation.windows import Fold, Plan, make_folds
 from core.config_schema import Settings
+from portfolio.pairing import partner_columns
 from strategy.base import Number
 
 FloatArray = npt.NDArray[np.float64]
@@ -259,32 +260,46 @@ def _stitched(
     end = folds[-1].test.end
     cut = (market if columns is None else market.only(columns[0])).head(end)
     signals = np.zeros((end, 1, len(cut.symbols)))
+    bars = cut.signal_bars()
     scans: dict[int, FloatArray] = {}
     for candidate, last in _last_uses(folds, chosen).items():
-        scans[candidate] = scan_signals([grid.strategies[candidate]], cut.bars[:last])
+        scans[candidate] = scan_signals([grid.strategies[candidate]], bars[:last], cut.symbols)
     for fold, candidate in zip(folds, chosen.tolist(), strict=True):
         window = slice(fold.test.first, fold.test.end)
         if candidate != NO_CHOICE:
             signals[window] = scans[candidate][window]
             if method.fold_end != "carry":
                 signals[max(fold.test.end - 2, fold.test.first) : fold.test.end] = 0.0
+    partners = partner_columns(grid.strategies[:1], cut.symbols)
+
+    def trade(one: Settings, first: int, last: int) -> BacktestResult:
+        return trade_signals(
+            one,
+            cut.head(last),
+            [grid.kind.name],
+            signals[:last],
+            [weight],
+            first_bar=first,
+            partners=partners,
+        )
+
     if method.fold_end == "restart":
-        return _restarted(settings, cut, grid.kind.name, signals, weight, folds)
-    return trade_signals(settings, cut, [grid.kind.name], signals, [weight], first_bar=folds[0].test.first)
+        return _restarted(settings, trade, folds, end)
+    return trade(settings, folds[0].test.first, end)
 
 
 def _restarted(
-    settings: Settings, market: Market, name: str, signals: FloatArray, weight: float, folds: Sequence[Fold]
+    settings: Settings,
+    trade: Callable[[Settings, int, int], BacktestResult],
+    folds: Sequence[Fold],
+    end: int,
 ) -> BacktestResult:
     """One account after the other, each with what the one before it was worth (a cent, if that is nothing)."""
-    ends = [*(fold.test.first for fold in folds[1:]), len(market.end_ns)]
+    ends = [*(fold.test.first for fold in folds[1:]), end]
     cash, parts = settings.backtest.cash, []
-    for fold, end in zip(folds, ends, strict=True):
+    for fold, last in zip(folds, ends, strict=True):
         backtest = settings.backtest.model_copy(update={"cash": max(cash, Decimal("0.01"))})
-        one = settings.model_copy(update={"backtest": backtest})
-        part = trade_signals(
-            one, market.head(end), [name], signals[:end], [weight], first_bar=fold.test.first
-        )
+        part = trade(settings.model_copy(update={"backtest": backtest}), fold.test.first, last)
         cash = part.final_nlv
         parts.append(part)
     return _joined(parts)

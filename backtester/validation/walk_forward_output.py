@@ -31,6 +31,7 @@ from backtester.validation.walk_forward_report import (
     warnings_of,
 )
 from backtester.validation.windows import Plan, first_bar_after_warm_up
+from core.errors import ConfigError
 from performance.tear_sheet.report_data import Overfitting as OverfittingData
 from performance.tear_sheet.report_data import ReportData
 from performance.tear_sheet.words import count, number, percent
@@ -61,6 +62,8 @@ def run_walk_forward(
         fold_end=options.fold_end,
         inner_folds=options.nested,
     )
+    if method.per_symbol and grid.kind.trades_pairs:
+        raise ConfigError([f"--per-symbol: {grid.kind.name} trades pairs, which need an account together"])
     settings = study.loaded.settings
     first = first_bar_after_warm_up(study.market, study.first_bar, grid.warmup_bars)
     with progress("candidates in all windows", len(grid)) as on_done:

@@ -124,7 +124,7 @@ def _doubts(figures: Figures, summary: Summary, found: Overfitting | None, held:
     if found is not None and found.deflated_sharpe < 0.95:
         reasons.append(
             f"the best candidate's Sharpe ratio can't be told from luck over {found.trials + found.earlier_trials} trials "
-            f"(deflated: {found.deflated_sharpe:.0%})"
+            f"(deflated: {found.deflated_sharpe:.1%})"
         )
     return reasons
 
