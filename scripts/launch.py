@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.config_loader import LoadedSettings
@@ -184,6 +185,27 @@ def build_watchdog(run: Run, environment: Mapping[str, str]) -> Child:
 def build_main(run: Run, environment: Mapping[str, str]) -> Child:
     """Describe the trading process."""
     return _child(run, "main", [sys.executable, "main.py", "--config", str(run.config)], environment)
+
+
+def build_cost_log(run: Run, base: Mapping[str, str]) -> Child | None:
+    """Describe the process that keeps the TCA database from main's journal; None where DuckDB isn't installed.
+
+    Nothing that trades knows of it or waits for it.
+    """
+    if find_spec("duckdb") is None:
+        return None
+    journal, database = run.state / "main.db", run.results / "tca_log.duckdb"
+    arguments = [
+        sys.executable,
+        "-m",
+        "tca",
+        "follow",
+        "--journal",
+        str(journal),
+        "--database",
+        str(database),
+    ]
+    return _child(run, "tca", arguments, base)
 
 
 def build_panel(run: Run, base: Mapping[str, str], *, plain: bool, said: int) -> Child:

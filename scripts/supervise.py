@@ -113,7 +113,8 @@ def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) ->
     except (BackstopError, OSError) as error:
         say(f"the supervisor stops everything: {type(error).__name__}: {error}")
     finally:
-        for child in reversed(children):  # main first; all have ended already after an orderly stop
+        # Main before the others. After an orderly stop only the cost log is left: it reads what main wrote last, and ends.
+        for child in reversed(children):
             child.stop(10.0)
         say.to_terminal = True
     has_run = any(child.name == "main" and child.starts for child in children)
@@ -165,6 +166,10 @@ def _supervise(
         say=say,
     )
     supervisor.start()
+    cost_log = launch.build_cost_log(run, os.environ)
+    if cost_log is not None:
+        children.append(cost_log)
+        cost_log.start()
     panel = launch.build_panel(run, os.environ, plain=options.plain, said=say.size)
     say.to_terminal = False
     panel.start()
