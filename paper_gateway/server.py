@@ -240,7 +240,13 @@ class GatewayServer:
         for connection in list(self.connections):
             connection.reset()
         await asyncio.sleep(down_s)
-        await self._listen(self._port)
+        while True:
+            try:
+                await self._listen(self._port)
+            except OSError:  # somebody's outgoing connection holds the port for a moment
+                await asyncio.sleep(_TICK_S)
+            else:
+                return
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""
