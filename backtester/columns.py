@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.indicators import FIXED_POINT, bar_is_whole, sma_column
+from core.indicators import FIXED_POINT, atr_column, bar_is_whole, channel_column, sma_column
 from core.kernel import borrowing_kernel, inlined_kernel
 from strategy.base import BarRow, Column, Indicator, Parameters, Strategy
 
@@ -70,10 +70,16 @@ class Columns:
 
     def _scan(self, column: Column, use: Flags) -> FloatArray:
         out = np.empty(use.shape)
+        ring = np.zeros(column.window, dtype=np.int64)
         for fields, used, values in zip(self.fields, use, out, strict=True):
-            if column.indicator is Indicator.SMA_OF_CLOSE:
-                ring = np.zeros(column.window, dtype=np.int64)
-                sma_column(fields[_CLOSE], used, ring, FIXED_POINT, values)
+            match column.indicator:
+                case Indicator.SMA_OF_CLOSE:
+                    sma_column(fields[_CLOSE], used, ring, FIXED_POINT, values)
+                case Indicator.ATR:
+                    atr_column(fields, used, column.window, values)
+                case Indicator.HIGHEST_HIGH | Indicator.LOWEST_LOW:
+                    upper = column.indicator is Indicator.HIGHEST_HIGH
+                    channel_column(fields, used, upper, np.zeros(column.window), ring, values)
         return out
 
 

@@ -296,7 +296,9 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             for symbol in range(kind.shape[1]):
                 if can_fill(kind, book.stop, position, tape.bars, bar, symbol):
                     money = _trade(tape, rules, account, money, bar, symbol)
-                    settling, changed = max(settling, clock.settles[clock.session[bar]]), True
+                    changed = True
+                    if decision.cash_account:  # nobody asks a margin account for settled cash
+                        settling = max(settling, clock.settles[clock.session[bar]])
         if rules.day_orders and works and clock.is_last[bar]:
             expire_orders(book, records, bar)
             changed = True
@@ -375,7 +377,7 @@ def _overnight(
     return act(tape.events, next_event, book, money, records, closes, bar)
 
 
-@borrowing_kernel
+@inlined_kernel
 def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
     """Release what has settled by the session that begins with ``bar``."""
     settled = money.settled
@@ -386,7 +388,7 @@ def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
     return Money(money.cash, settled, money.month, money.month_fills, money.month_shares)
 
 
-@borrowing_kernel
+@inlined_kernel
 def _trade(tape: Tape, rules: Rules, account: Account, money: Money, bar: int, symbol: int) -> Money:
     """Fill what the bar fills in one symbol."""
     clock, prices = tape.clock, tape.bars[bar, symbol]

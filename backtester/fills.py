@@ -58,7 +58,7 @@ class Account(NamedTuple):
     records: Records
 
 
-@borrowing_kernel
+@inlined_kernel
 def trade_symbol(
     costs: Costs,
     account: Account,
@@ -111,7 +111,7 @@ def trade_symbol(
     return money
 
 
-@borrowing_kernel
+@inlined_kernel
 def _fill_all(
     costs: Costs, account: Account, money: Money, place: Place, kind: Kind, base: int, room: int
 ) -> tuple[Money, int]:

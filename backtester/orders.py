@@ -54,7 +54,7 @@ class Decided(NamedTuple):
     """Shape (bars, symbols, 5)."""
 
 
-@borrowing_kernel
+@inlined_kernel
 def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decided) -> None:
     """Tell the refusals, then put exits and entries to work."""
     shape = book.position.shape
@@ -100,7 +100,7 @@ def is_news(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, sai
     return False
 
 
-@borrowing_kernel
+@inlined_kernel
 def expire_orders(book: Book, records: Records, bar: int) -> None:
     """Cancel what is left of entries and exits at the end of a session (time in force DAY)."""
     for strategy in range(book.kind.shape[0]):

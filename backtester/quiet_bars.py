@@ -82,7 +82,7 @@ def new_holdings(symbols: int) -> Holdings:
     )
 
 
-@borrowing_kernel
+@inlined_kernel
 def observe(book: Book, holdings: Holdings) -> bool:
     """Bring ``holdings`` up to date with the book; return whether any order works."""
     works = False

@@ -88,6 +88,9 @@ class Indicator(StrEnum):
     """Indicators that research scans once for all candidates that use them."""
 
     SMA_OF_CLOSE = "sma_of_close"
+    ATR = "atr"
+    HIGHEST_HIGH = "highest_high"
+    LOWEST_LOW = "lowest_low"
 
 
 class Column(NamedTuple):

@@ -35,8 +35,8 @@ from core.indicators import (
     sma_step,
     williams_r,
 )
-from core.kernel import kernel
-from strategy.base import BarRow, ParameterSpec, StrategyKind
+from core.kernel import inlined_kernel, kernel
+from strategy.base import BarRow, Column, Indicator, ParameterSpec, StrategyKind
 
 
 class WilliamsRParameters(NamedTuple):
@@ -59,6 +59,14 @@ class WilliamsRState(NamedTuple):
     channel: ChannelState
     trend: SmaState
     atr: AtrState
+    weight: float
+    stop: float
+    distance: float
+
+
+class Memory(NamedTuple):
+    """The last three of them: what the rule remembers."""
+
     weight: float
     stop: float
     distance: float
@@ -102,19 +110,42 @@ def step(parameters: WilliamsRParameters, state: WilliamsRState, bar: BarRow) ->
     channel, upper, lower = channel_step(state.channel, bar.high, bar.low)
     trend, average = sma_step(state.trend, bar.close, FIXED_POINT)
     atr, true_range = atr_step(state.atr, bar.high, bar.low, bar.close, parameters.atr_window)
-    values = _Indicators(
-        williams_r(upper, lower, bar.close), average, parameters.stop_atr_multiple * true_range
-    )
+    memory = Memory(state.weight, state.stop, state.distance)
+    memory, weight = rule(parameters, memory, bar, (upper, lower, average, true_range))
+    return WilliamsRState(channel, trend, atr, weight, memory.stop, memory.distance), weight
+
+
+@inlined_kernel
+def rule(
+    parameters: WilliamsRParameters, memory: Memory, bar: BarRow, values: tuple[float, float, float, float]
+) -> tuple[Memory, float]:
+    """Weight after a whole bar, from both ends of the channel, the moving average and the ATR."""
+    upper, lower, average, true_range = values
+    now = _Indicators(williams_r(upper, lower, bar.close), average, parameters.stop_atr_multiple * true_range)
     weight, stop, distance = math.nan, math.nan, math.nan
-    if math.isfinite(values.percent_r + values.trend + values.distance):
-        if state.weight > 0.0:
-            weight, stop = _hold(parameters, state, bar, values)
+    if math.isfinite(now.percent_r + now.trend + now.distance):
+        if memory.weight > 0.0:
+            weight, stop = _hold(parameters, memory, bar, now)
         else:
-            weight, distance = _enter(parameters, bar.close, values)
-    return WilliamsRState(channel, trend, atr, weight, stop, distance), weight
+            weight, distance = _enter(parameters, bar.close, now)
+    return Memory(weight, stop, distance), weight
 
 
-@kernel
+def new_memory() -> Memory:
+    """No weight asked for yet."""
+    return Memory(math.nan, math.nan, math.nan)
+
+
+def _columns(parameters: WilliamsRParameters) -> tuple[Column, ...]:
+    return (
+        Column(Indicator.HIGHEST_HIGH, parameters.range_window),
+        Column(Indicator.LOWEST_LOW, parameters.range_window),
+        Column(Indicator.SMA_OF_CLOSE, parameters.trend_window),
+        Column(Indicator.ATR, parameters.atr_window),
+    )
+
+
+@inlined_kernel
 def _enter(parameters: WilliamsRParameters, close: float, values: _Indicators) -> tuple[float, float]:
     """Weight from flat, and the distance of the stop that goes with it."""
     if values.percent_r < parameters.entry_level and close > values.trend:
@@ -122,12 +153,12 @@ def _enter(parameters: WilliamsRParameters, close: float, values: _Indicators) -
     return 0.0, math.nan
 
 
-@kernel
+@inlined_kernel
 def _hold(
-    parameters: WilliamsRParameters, state: WilliamsRState, bar: BarRow, values: _Indicators
+    parameters: WilliamsRParameters, memory: Memory, bar: BarRow, values: _Indicators
 ) -> tuple[float, float]:
     """Weight in a position, and its stop."""
-    stop = state.stop if math.isnan(state.distance) else bar.open - state.distance
+    stop = memory.stop if math.isnan(memory.distance) else bar.open - memory.distance
     touched = bar.low <= stop
     faded = values.percent_r > parameters.exit_level and bar.close < values.trend
     if touched or faded:
@@ -191,6 +222,10 @@ WILLIAMS_R = StrategyKind(
     parameters_type=WilliamsRParameters,
     new_state=new_state,
     step=step,
+    columns=_columns,
+    rule=rule,
+    new_memory=new_memory,
+    whole_bars=True,
     warmup_bars=_warmup_bars,
     conflict=_conflict,
 )

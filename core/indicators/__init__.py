@@ -37,8 +37,15 @@ from core.indicators.changes import (
     new_volatility,
     volatility_step,
 )
-from core.indicators.channel import ChannelState, LargestState, channel_step, new_channel, williams_r
-from core.indicators.wilder import AtrState, RsiState, atr_step, new_atr, new_rsi, rsi_step
+from core.indicators.channel import (
+    ChannelState,
+    LargestState,
+    channel_column,
+    channel_step,
+    new_channel,
+    williams_r,
+)
+from core.indicators.wilder import AtrState, RsiState, atr_column, atr_step, new_atr, new_rsi, rsi_step
 
 __all__ = [
     "CHANGE_STEPS",
@@ -55,8 +62,10 @@ __all__ = [
     "RsiState",
     "SmaState",
     "VolatilityState",
+    "atr_column",
     "atr_step",
     "bar_is_whole",
+    "channel_column",
     "channel_step",
     "ema_step",
     "lag_step",

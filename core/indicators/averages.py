@@ -19,8 +19,8 @@ FIXED_POINT = 2.0**30
 LARGEST = 2.0**22
 """Values of this size (4,194,304) and above seen as not finite in `sma_step`."""
 
-MAX_WINDOW = 1024
-"""Longest window of `sma_step`: 2**22 * 2**30 * 1024 just fits into an int64."""
+MAX_WINDOW = 2000
+"""Longest window of `sma_step`: 2**22 * 2**30 * 2000 just fits into an int64."""
 
 INTEGER_SCALE = 1.0
 """``scale`` of `sma_step` for whole numbers such as volumes, which then may reach 2**52."""
@@ -101,7 +101,7 @@ def sma_column(
     use
         Shape (bars,): 0 where there is no bar, so that nothing is taken.
     ring
-        Zeros, as long as the window.
+        As long as the window; what stands in it doesn't matter.
     scale
         As for `sma_step`.
     out

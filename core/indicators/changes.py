@@ -15,7 +15,7 @@ CHANGE_STEPS = 2.0**24
 """Steps a unit in which logarithmic changes are summed: 6e-8, or 0.0006 basis points."""
 
 LARGEST_CHANGE = 4.0
-"""Logarithmic changes beyond this (a factor of 55) count as this: 2**(2 * 26) * 1024 squares fit into an int64."""
+"""Logarithmic changes beyond this (a factor of 55) count as this: 2**(2 * 26) * `MAX_WINDOW` squares fit into an int64."""
 
 
 class LagState(NamedTuple):

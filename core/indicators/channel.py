@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from core.indicators.averages import MAX_WINDOW
-from core.kernel import kernel
+from core.indicators.averages import MAX_WINDOW, Flags, FloatArray
+from core.kernel import borrowing_kernel, inlined_kernel, kernel
+
+FloatMatrix = npt.NDArray[np.float64]
 
 
 class LargestState(NamedTuple):
@@ -48,16 +50,67 @@ def _new_largest(window: int) -> LargestState:
 def _largest_step(state: LargestState, value: float) -> LargestState:
     """Take one value: D. Lemire's streaming maximum (2006), about three comparisons a bar whatever the window."""
     values, places, first, length, seen = state
+    first, length = largest_take(values, places, (first, length), seen, value)
+    return LargestState(values, places, first, length, seen + 1)
+
+
+@inlined_kernel
+def largest_take(
+    values: FloatArray, places: npt.NDArray[np.int64], span: tuple[int, int], seen: int, value: float
+) -> tuple[int, int]:
+    """Put a value among the candidates, which are ``span`` (first and number of them); return the new span."""
+    first, length = span
     window = values.size
     if length > 0 and places[first] <= seen - window:
-        first = (first + 1) % window
+        first = first + 1 if first + 1 < window else 0
         length -= 1
-    while length > 0 and values[(first + length - 1) % window] <= value:
+    while length > 0 and values[_wrapped(first + length - 1, window)] <= value:
         length -= 1
-    end = (first + length) % window
+    end = _wrapped(first + length, window)
     values[end] = value
     places[end] = seen
-    return LargestState(values, places, first, length + 1, seen + 1)
+    return first, length + 1
+
+
+@inlined_kernel
+def _wrapped(place: int, window: int) -> int:
+    """Place in the ring, for places below twice its length; a division would take longer."""
+    return place if place < window else place - window
+
+
+@borrowing_kernel
+def channel_column(  # noqa: PLR0917 (arrays of one scan)
+    fields: FloatMatrix,
+    use: Flags,
+    upper: bool,
+    values: FloatArray,
+    places: npt.NDArray[np.int64],
+    out: FloatArray,
+) -> None:
+    """Scan one end of `channel_step`: its value after each bar.
+
+    Parameters
+    ----------
+    fields
+        Shape (5, bars): open, high, low, close, volume.
+    use
+        Shape (bars,): 0 where there is no bar, so that nothing is taken.
+    upper
+        Whether the highest high is wanted, or the lowest low.
+    values, places
+        As long as the window; what stands in them doesn't matter.
+    out
+        Written, shape (bars,).
+    """
+    span, seen = (0, 0), 0
+    for bar in range(use.size):
+        high, low = fields[1, bar], fields[2, bar]
+        if use[bar] != 0 and math.isfinite(high) and math.isfinite(low) and high >= low:
+            span = largest_take(values, places, span, seen, high if upper else -low)
+            seen += 1
+        out[bar] = math.nan
+        if seen >= values.size:
+            out[bar] = values[span[0]] if upper else -values[span[0]]
 
 
 @kernel

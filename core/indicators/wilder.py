@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from core.kernel import kernel
+from core.indicators.averages import Flags, FloatArray
+from core.kernel import borrowing_kernel, inlined_kernel, kernel
+
+FloatMatrix = FloatArray
 
 
 class RsiState(NamedTuple):
@@ -104,6 +107,13 @@ def atr_step(state: AtrState, high: float, low: float, close: float, window: int
     -----
     J. Welles Wilder, *New Concepts in Technical Trading Systems* (1978), section III.
     """
+    seen, previous, average = atr_take(state, high, low, close, window)
+    return AtrState(seen, previous, average), average if seen >= window else math.nan
+
+
+@inlined_kernel
+def atr_take(state: AtrState, high: float, low: float, close: float, window: int) -> AtrState:
+    """State after one more bar."""
     seen, previous, average = state
     if math.isfinite(high) and math.isfinite(low) and math.isfinite(close) and high >= low:
         top, bottom = high, low
@@ -112,7 +122,26 @@ def atr_step(state: AtrState, high: float, low: float, close: float, window: int
         seen += 1
         average += (top - bottom - average) / float(min(seen, window))
         previous = close
-    value = math.nan
-    if seen >= window:
-        value = average
-    return AtrState(seen, previous, average), value
+    return AtrState(seen, previous, average)
+
+
+@borrowing_kernel
+def atr_column(fields: FloatMatrix, use: Flags, window: int, out: FloatArray) -> None:
+    """Scan `atr_step`: its value after each bar.
+
+    Parameters
+    ----------
+    fields
+        Shape (5, bars): open, high, low, close, volume.
+    use
+        Shape (bars,): 0 where there is no bar, so that nothing is taken.
+    window
+        As for `atr_step`.
+    out
+        Written, shape (bars,).
+    """
+    state = AtrState(0, math.nan, 0.0)
+    for bar in range(use.size):
+        if use[bar] != 0:
+            state = atr_take(state, fields[1, bar], fields[2, bar], fields[3, bar], window)
+        out[bar] = state.average if state.seen >= window else math.nan
