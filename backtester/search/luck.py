@@ -29,7 +29,7 @@ class Luck:
     Attributes
     ----------
     trials
-        Combinations that were scored.
+        Combinations that have a Sharpe ratio.
     luckiest_sharpe
         Annual Sharpe ratio to expect of the best of so many without any skill.
     probabilistic, deflated
@@ -66,16 +66,16 @@ def measure_luck(result: BacktestResult, ranking: Ranking, store: TrialStore) ->
     solvent = bool((closes > 0).all())
     returns = closes[1:] / closes[:-1] - 1.0
     spread = ranking.sharpe_deviation
-    luckiest = None if spread is None else expected_maximum_sharpe(ranking.scored, spread)
+    luckiest = None if spread is None else expected_maximum_sharpe(ranking.trials, spread)
     overfitting, note = _overfitting(store)
     return Luck(
-        trials=ranking.scored,
+        trials=ranking.trials,
         luckiest_sharpe=luckiest,
         probabilistic=_above(returns, 0.0) if solvent else None,
         deflated=_above(returns, luckiest) if solvent and luckiest is not None else None,
         overfitting=overfitting,
         years=len(returns) / SESSIONS_PER_YEAR,
-        years_needed=minimum_backtest_length(max(ranking.scored, 1)),
+        years_needed=minimum_backtest_length(max(ranking.trials, 1)),
         overfitting_note=note,
     )
 

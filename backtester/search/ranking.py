@@ -74,8 +74,8 @@ class Ranking:
         Of the best hundred, the one whose neighbours do best; None when none has neighbours.
     median
         Of the figure over all that were ranked.
-    sharpe_deviation
-        Standard deviation of the annual Sharpe ratios of all that were scored.
+    trials, sharpe_deviation
+        How many have a Sharpe ratio (those that never traded have none), and the standard deviation of the annual ones.
     """
 
     objective: Objective
@@ -85,6 +85,7 @@ class Ranking:
     best: Sequence[Ranked]
     steadiest: Ranked | None
     median: float | None
+    trials: int
     sharpe_deviation: float | None
 
 
@@ -97,7 +98,9 @@ def rank(
     scored, ranked, middle = database.execute(
         f"SELECT count(*), count(*) FILTER ({good}), median({metric}) FILTER ({good}) FROM trials"  # noqa: S608 (names of ours)
     ).fetchone() or (0, 0, None)
-    spread = database.execute("SELECT stddev_samp(sharpe) FROM trials WHERE NOT isnan(sharpe)").fetchone()
+    trials, spread = database.execute(
+        "SELECT count(*), stddev_samp(sharpe) FROM trials WHERE NOT isnan(sharpe)"
+    ).fetchone() or (0, None)
     rows = database.execute(
         f"SELECT trial, {', '.join(METRICS)} FROM trials WHERE {good} "  # noqa: S608
         f"ORDER BY {metric} {objective.order}, trial LIMIT {max(top, STEADY_AMONG):d}"
@@ -122,7 +125,8 @@ def rank(
         best=best[:top],
         steadiest=max(steady, key=lambda one: sign * (one.around or 0.0), default=None),
         median=middle,
-        sharpe_deviation=None if spread is None else spread[0],
+        trials=trials,
+        sharpe_deviation=spread,
     )
 
 
