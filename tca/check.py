@@ -47,10 +47,12 @@ WITH sums AS (
         count(*) FILTER (WHERE filled > 0 AND delay IS NULL) AS unmeasured,
         sum(decision_value + delay + execution + fees) AS components
     FROM parents GROUP BY journal_id
+), valued AS (  -- one digit more makes DuckDB multiply in 128 bits: 64 overflow at a million dollars
+    SELECT journal_id, order_ref, fee, quantity::DECIMAL(19,6) * price AS value FROM fills
 ), paid AS (
     SELECT f.journal_id, count(*) AS executions,
-        sum(CASE p.side WHEN 'BUY' THEN 1 ELSE -1 END * f.quantity * f.price + f.fee) AS money
-    FROM fills f JOIN parents p USING (journal_id, order_ref) GROUP BY f.journal_id
+        sum(CASE p.side WHEN 'BUY' THEN f.value ELSE -f.value END + f.fee) AS money
+    FROM valued f JOIN parents p USING (journal_id, order_ref) GROUP BY f.journal_id
 )
 SELECT j.journal_id, j.path, coalesce(s.parents, 0), coalesce(p.executions, 0), coalesce(s.unmeasured, 0),
     coalesce(s.components, 0), coalesce(p.money, 0), -j.cash_change

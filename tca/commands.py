@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -88,15 +87,17 @@ def _rebuild(options: Options) -> int:
 
 
 def _follow(options: Options) -> int:
-    stop = threading.Event()
+    asked: list[
+        int
+    ] = []  # an Event must not be set by a handler: it may interrupt the very thread that holds its lock
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda got, _frame: asked.append(got))
     os.nice(10)  # trading goes first
     journals = _journals(options)
     if not journals:
         raise UsageProblem("there is no journal yet: name the one to wait for with --journal FILE")
     with TcaStore(_database(options)) as store:
-        follow(store, journals, stop, poll_s=options.poll)
+        follow(store, journals, lambda: bool(asked), poll_s=options.poll)
     return ExitCode.CLEAN
 
 

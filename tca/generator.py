@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from portfolio.algo_wheel.model import METHODS
-from tca.schema import MONEY, PARENTS
+from tca.schema import FILLS, MONEY, PARENTS
 from tca.simulated_market import Orders, draw_orders, expected_costs, realised_costs
 from tca.store import TcaStore
 
@@ -35,8 +35,9 @@ def generate(store: TcaStore, *, parents: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     paid = 0
     for first in range(0, parents, _CHUNK):
-        table, money = _chunk(first, min(_CHUNK, parents - first), parents, rng)
+        table, fills, money = _chunk(first, min(_CHUNK, parents - first), parents, rng)
         store.append("parents", table)
+        store.append("fills", fills)
         paid += money
     journal = {
         "journal_id": [JOURNAL_ID],
@@ -49,7 +50,7 @@ def generate(store: TcaStore, *, parents: int, seed: int) -> None:
     store.publish()
 
 
-def _chunk(first: int, count: int, parents: int, rng: np.random.Generator) -> tuple[pa.Table, int]:
+def _chunk(first: int, count: int, parents: int, rng: np.random.Generator) -> tuple[pa.Table, pa.Table, int]:
     orders = draw_orders(count, rng)
     chances = orders.mask / orders.mask.sum(axis=1, keepdims=True)
     methods: Integers = (chances.cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
@@ -100,7 +101,25 @@ def _chunk(first: int, count: int, parents: int, rng: np.random.Generator) -> tu
             arrays.append(_array(known[field.name], field.type))
         else:
             arrays.append(_measure(field.name, field.type, columns, costs, rng))
-    return pa.Table.from_arrays(arrays, schema=PARENTS), int(columns["paid"].sum())
+    table = pa.Table.from_arrays(arrays, schema=PARENTS)
+    return table, _fills(table, columns), int(columns["paid"].sum())
+
+
+def _fills(parents: pa.Table, money: dict[str, Integers]) -> pa.Table:
+    """One execution for each order."""
+    price = np.abs(money["paid"] - money["fees"]) // (money["filled"] // _MICROS)
+    columns = {
+        "journal_id": parents["journal_id"],
+        "order_ref": parents["order_ref"],
+        "child_ref": parents["order_ref"],
+        "exec_id": parents["order_ref"],
+        "revision": pa.array(np.ones(len(parents), dtype=np.int32)),
+        "time_ns": parents["first_fill_ns"],
+        "quantity": parents["filled"],
+        "price": _money(price),
+        "fee": parents["fees"],
+    }
+    return pa.Table.from_pydict({name: columns[name] for name in FILLS.names}, schema=FILLS)
 
 
 def _money_columns(

@@ -6,9 +6,8 @@ rebuilding are the same fold, so they give the same rows, and what the journal h
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,12 +95,12 @@ class JournalFollower:
 def follow(
     store: TcaStore,
     journals: Iterable[Path],
-    stop: threading.Event,
+    is_stopped: Callable[[], bool],
     *,
     poll_s: float = 0.5,
     rest: float = 20.0,
 ) -> None:
-    """Follow journals until ``stop`` is set; then catch up once more and publish.
+    """Follow journals until ``is_stopped``; then catch up once more and publish.
 
     Parameters
     ----------
@@ -109,8 +108,8 @@ def follow(
         The database.
     journals
         Journals of running or ended processes; one that doesn't exist yet is waited for.
-    stop
-        Ends the loop.
+    is_stopped
+        Asked before each look.
     poll_s
         Pause between looks at the journals.
     rest
@@ -120,7 +119,7 @@ def follow(
     followers = [JournalFollower(path, store) for path in journals]
     changed, not_before = 0, 0.0
     while True:
-        ends = stop.is_set()  # asked before the last look, so that nothing is missed
+        ends = is_stopped()  # asked before the last look, so that nothing is missed
         for follower in followers:
             if follower.path.is_file():
                 changed += follower.catch_up()
@@ -131,7 +130,7 @@ def follow(
             changed, not_before = 0, done + max(1.0, rest * (done - now))
         if ends:
             return
-        stop.wait(poll_s)
+        time.sleep(poll_s)
 
 
 def rebuild(store: TcaStore, journals: Iterable[Path]) -> dict[Path, int]:

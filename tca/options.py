@@ -88,7 +88,7 @@ def _add_learning_curve(commands: argparse._SubParsersAction[argparse.ArgumentPa
         help="the algo wheel in a simulated market whose best method depends on the order",
     )
     curve.add_argument("--seeds", type=_count, default=200, metavar="N", help="independent markets (200)")
-    curve.add_argument("--first-seed", type=int, default=1, metavar="N", help="seeds are N, N+1, ... (1)")
+    curve.add_argument("--first-seed", type=_count, default=1, metavar="N", help="seeds are N, N+1, ... (1)")
     curve.add_argument(
         "--parents", type=_count, default=4_000, metavar="N", help="orders before the market changes (4000)"
     )

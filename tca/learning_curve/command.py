@@ -63,7 +63,7 @@ def _figures(curve: Curve) -> dict[str, Any]:
     ratio = curve.regret_ratio
     return {
         "regret_ratio": round(ratio.estimate, 4),
-        "regret_ratio_interval": [round(ratio.low, 4), round(ratio.high, 4)],
+        "regret_ratio_interval": None if curve.seeds == 1 else [round(ratio.low, 4), round(ratio.high, 4)],
         "regret_ratio_before_change": round(curve.later_ratio, 4),
         "regret_ratio_after_change": round(curve.shock_ratio, 4),
         "recovered_after": curve.recovered_after,

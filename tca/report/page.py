@@ -39,6 +39,7 @@ def write_report_page(
         footer="python -m tca report. Positive figures are costs. The columns are explained in docs/tca.md.",
     )
     text = _with_links(render(page), [str(row["order_ref"]) for row in dearest])
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text.encode(), durable=False, mode=0o644)
 
 

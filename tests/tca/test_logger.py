@@ -76,7 +76,7 @@ def test_a_follower_keeps_up_with_a_journal_that_grows(scribe: Scribe, tmp_path:
 
     def work() -> None:
         with TcaStore(path) as store:
-            follow(store, [scribe.path, tmp_path / "not_there_yet.db"], stop, poll_s=0.01)
+            follow(store, [scribe.path, tmp_path / "not_there_yet.db"], stop.is_set, poll_s=0.01)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -134,3 +134,16 @@ def test_the_check_sees_a_component_that_is_wrong(scribe: Scribe, tmp_path: Path
         (sums,) = check(connection)
     assert not sums.agrees
     assert sums.difference == Decimal("0.01")
+
+
+def test_the_check_holds_for_an_order_of_a_hundred_million_dollars(scribe: Scribe, tmp_path: Path) -> None:
+    scribe.session()
+    order = scribe.order("A", 1, quantity=200_000)
+    scribe.fill(order, 200_000, "591.540688", scribe.at(1))
+    path = tmp_path / "tca.duckdb"
+    with TcaStore(path) as store:
+        rebuild(store, [scribe.path])
+    with closing(open_published(path)) as connection:
+        (sums,) = check(connection)
+    assert sums.agrees
+    assert sums.executions == Decimal("118308138.6")
