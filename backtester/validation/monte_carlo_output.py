@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -281,12 +282,9 @@ def _fan_frame(fan: Fan, simulation: Simulation) -> Frame:
     )
 
 
-def _picture(title: str, fan: Fan, simulation: Simulation, path: object) -> object:
-    from pathlib import Path  # noqa: PLC0415
-
+def _picture(title: str, fan: Fan, simulation: Simulation, path: Path) -> Path:
     from backtester.validation.pictures import write_fan_picture  # noqa: PLC0415 (matplotlib is slow to load)
 
-    assert isinstance(path, Path)
     outcomes = simulation.outcomes
     return write_fan_picture(title, fan, outcomes.max_drawdown, outcomes.total_return, path)
 

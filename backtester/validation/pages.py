@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +32,13 @@ def write_reports(
     )
 
 
-def write_pages(options: Namespace, folder: Path, page: Page, picture: object) -> list[str]:
+def write_pages(options: Namespace, folder: Path, page: Page, picture: Callable[[Path], Path]) -> list[str]:
     """Write a page, and by ``picture(path)`` a PNG if asked for; return lines that say where they are."""
-    assert callable(picture)
     lines = []
     try:
-        if not getattr(options, "no_html", False):
+        if not options.no_html:
             lines.append(f"report:  {write_page(page, folder / 'report.html')}")
-        if getattr(options, "png", False):
+        if options.png:
             lines.append(f"report:  {picture(folder / 'report.png')}")
     except LibraryMissing as error:
         lines.append(str(error))

@@ -394,8 +394,3 @@ def session_returns_in(result: BacktestResult, fold: Fold) -> FloatArray:
 def _dates(result: BacktestResult) -> tuple[date, ...]:
     numbers = np.unique(result.session_of)
     return tuple(result.sessions[number] for number in numbers.tolist())
-
-
-def without_audit(method: Method) -> Method:
-    """Do the same without scoring all candidates on the test windows."""
-    return replace(method, audit=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from backtester.batch import Window
 from backtester.progress import progress
+from backtester.result import BacktestResult
 from backtester.study import Study
 from backtester.tear_sheet_input import report_data, run_facts, this_command
 from backtester.validation.command import assess_trials, check_counts, metric_of
@@ -163,10 +164,7 @@ def _report_data(study: Study, done: WalkForward, grid: Grid, found: Overfitting
     return data
 
 
-def _session_gross(result: object) -> np.ndarray:
-    from backtester.result import BacktestResult  # noqa: PLC0415
-
-    assert isinstance(result, BacktestResult)
+def _session_gross(result: BacktestResult) -> np.ndarray:
     last = np.flatnonzero(np.diff(result.session_of, append=-1))
     return np.asarray(result.gross_micros[last] / 1e6)
 
