@@ -223,6 +223,10 @@ def text_of(ranking: Ranking, figures: Json, outcome: Outcome) -> str:
     ]
     if ranking.best:
         lines += ["", *best_lines(ranking), ""]
+    else:
+        lines.append(
+            f"nothing to rank: no combination has {ranking.min_fills:,} fills and a {metric}; run one alone to see its denials"
+        )
     luck = figures["luck"]
     if isinstance(luck, dict):
         known = luck["overfitting"] is not None
