@@ -87,9 +87,8 @@ def _rebuild(options: Options) -> int:
 
 
 def _follow(options: Options) -> int:
-    asked: list[
-        int
-    ] = []  # an Event must not be set by a handler: it may interrupt the very thread that holds its lock
+    # No Event: a handler may interrupt the very thread that holds the Event's lock.
+    asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _frame: asked.append(got))
     os.nice(10)  # trading goes first
