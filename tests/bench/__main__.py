@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.bench import bench_bars, bench_kill, bench_tca, bench_ticks, bench_watchdog
 from tests.bench.machine import describe_run
 from tests.bench.report import Row, table, write_json
+from tests.bench.research import bench_research
+from tests.bench.research.bench_research import ResearchRow
 from tests.bench.stage import BenchFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +26,10 @@ BENCHES: dict[str, Bench] = {
     "tca": bench_tca.run,
     "kill": bench_kill.run,
 }
+RESEARCH = tuple(bench_research.WORKS)
+"""Works that peers do too; each is a bench of its own."""
+RESEARCH_RUNS = 7
+"""How often our own side of them is timed at most."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -36,7 +42,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="size of the run: kills a case; the others follow it (%(default)s; also BENCH_RUNS)",
     )
     parser.add_argument(
-        "--only", nargs="+", choices=sorted(BENCHES), default=list(BENCHES), help="which ones"
+        "--only",
+        nargs="+",
+        choices=(*BENCHES, *RESEARCH),
+        default=[*BENCHES, *RESEARCH],
+        metavar="BENCH",
+        help=f"which ones: {', '.join((*BENCHES, *RESEARCH))}",
     )
     parser.add_argument(
         "--json", type=Path, default=ROOT / "results" / "bench.json", help="where it is written"
@@ -54,10 +65,14 @@ def main(arguments: list[str]) -> int:
 
     run = describe_run(options.runs, options.only)
     rows: list[Row] = []
+    against_peers: list[ResearchRow] = []
     failed: list[str] = []
     for name in options.only:
         try:
-            rows += BENCHES[name](options.runs, say)
+            if name in RESEARCH:
+                against_peers += bench_research.run(min(options.runs, RESEARCH_RUNS), say, (name,))
+            else:
+                rows += BENCHES[name](options.runs, say)
         except BenchFailed as problem:
             say(f"{name} FAILED: {problem}")
             failed.append(name)
@@ -66,10 +81,12 @@ def main(arguments: list[str]) -> int:
             "took_s": round(time.monotonic() - began),
             "failed": failed,
         }
-        write_json(options.json, run, rows)  # after each: what was measured is kept whatever follows
+        # After each: what was measured is kept whatever follows.
+        write_json(options.json, run, [*rows, *against_peers])
     print("\n".join(f"{key}: {value}" for key, value in run.items()))
-    print(f"\n{table(rows)}\n\nwritten to {options.json}")
+    print(f"\n{table(rows)}\n\n{bench_research.table(against_peers)}\nwritten to {options.json}")
     missed = [f"{one.work}, {one.case}" for one in rows if one.verdict == "MISSED"]
+    missed += [f"{one.work}, {one.system}" for one in against_peers if one.verdict == "MISSED"]
     print(f"targets missed: {'; '.join(missed) if missed else 'none'}")
     return 1 if failed else 0
 

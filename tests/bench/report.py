@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from core.atomic_file import write_atomic
 
@@ -125,7 +125,17 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 or value == 0 else f"{value:.2f}"
 
 
-def write_json(path: Path, run: dict[str, Any], rows: Iterable[Row]) -> None:
+class Judged(Protocol):
+    """A row of any bench: a dataclass with a verdict."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``MISSED`` or empty."""
+
+
+def write_json(path: Path, run: dict[str, Any], rows: Iterable[Judged]) -> None:
     """Write ``{"run": …, "rows": […]}``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {"run": run, "rows": [{**asdict(one), "verdict": one.verdict} for one in rows]}

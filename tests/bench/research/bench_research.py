@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -198,11 +198,6 @@ def _row(work: str, system: str, measured: dict[str, Any], seconds: float, **mor
         cold_s=round(measured["cold_s"], 2),
         **rounded,
     )
-
-
-def as_json(rows: list[ResearchRow]) -> list[dict[str, Any]]:
-    """Rows for results/bench.json."""
-    return [{**asdict(one), "verdict": one.verdict} for one in rows]
 
 
 def table(rows: list[ResearchRow]) -> str:
