@@ -139,6 +139,8 @@ def rules_of(
             max_quantity=int(limits.max_order_quantity),
             max_notional=float(limits.max_order_notional),
             overnight=market.is_daily,
+            limit_entries=settings.execution.entry_order_type == "LMT",
+            limit_offset_bps=float(settings.execution.limit_offset_bps),
         ),
         costs=costs_of(settings.backtest),
         carry=carry_of(settings.backtest),
@@ -158,8 +160,6 @@ def check(
 ) -> None:
     """Refuse what can't be simulated; see `run_backtest`."""
     problems = []
-    if settings.execution.entry_order_type != "MKT":
-        problems.append("execution.entry_order_type: the backtest knows market entries (MKT) only")
     if not names or len(set(names)) != len(names):
         problems.append("a backtest needs one strategy or several of different names")
     if len(weights) != len(names) or not all(weight > 0 for weight in weights):
