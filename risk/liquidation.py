@@ -223,6 +223,8 @@ class Liquidation:
             self._raise_flag(body)
         if kill.is_resumed:
             self._note("resumed", f"{kill.closes_sent} closing orders had been sent")
+            # Whoever began it may have died before it could tell anybody.
+            self._alerts.tell(Severity.CRITICAL, f"KILL ({kill.reason.value}) taken up again: {kill.detail}")
             return
         started = body | {
             "detected_monotonic_ns": kill.detected_ns,

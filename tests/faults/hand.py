@@ -12,7 +12,7 @@ from core.config_schema import BrokerSettings
 from core.events import Event, Order
 from core.ib_wrapper.session import IBSession
 from core.vocabulary import OrderType, Purpose, Side
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_S, wait_for
 
 
 class Hand:
@@ -61,7 +61,7 @@ def hand(port: int, client_id: int = 31) -> Iterator[Hand]:
     session = IBSession(BrokerSettings(port=port), client_id=client_id, sink=inbox.put, clock=SystemClock())
     session.start()
     try:
-        assert session.wait_ready(10)
+        assert session.wait_ready(DEADLINE_S)
         yield Hand(session)
     finally:
         session.stop()

@@ -6,7 +6,10 @@ import signal
 import time
 from decimal import Decimal
 
+from core.clock import SystemClock
 from core.flags import FlagFolder
+from core.journal import Journal
+from core.records import RecordKind
 from tests.faults.hand import hand
 from tests.risk.stage import Stage
 from tests.waiting import wait_for
@@ -50,6 +53,41 @@ def test_a_kill_that_is_taken_up_again_raises_the_flag_that_is_missing(stage: St
     stage.start_watchdog()
     assert stage.await_kill()["flat"]
     assert (stage.folder / "flags" / "KILL.flag").exists(), "nothing would refuse the next start"
+
+
+def test_a_kill_whose_watchdog_died_before_it_could_tell_is_told_by_the_next(stage: Stage) -> None:
+    """Found by the campaign: P7, seed 2."""
+    watchdog = stage.start_watchdog()
+    stage.await_state("watching")
+    stage.start_peer("--positions", "2", "--orders", "4", "--deaf")
+    stage.await_check("heartbeat", "ok")
+    # What it leaves when it dies between the kill's first record and the alert:
+    watchdog.kill()
+    watchdog.wait()
+    body: dict[str, object] = {
+        "kill_id": "abc123",
+        "reason": "kill_now_flag",
+        "detail": "test",
+        "figures": {},
+    }
+    body |= {"run_id": stage.environment["BACKSTOP_RUN_ID"], "wall_ns": time.time_ns()}
+    FlagFolder(stage.folder / "flags").write_kill(body)
+    journal = Journal(
+        stage.folder / "state" / "watchdog.db",
+        process="risk_monitor",
+        run_id=stage.environment["BACKSTOP_RUN_ID"],
+        boot_id="b",
+        clock=SystemClock(),
+    )
+    journal.append(
+        RecordKind.KILL_STARTED,
+        body | {"detected_monotonic_ns": time.monotonic_ns(), "flag_mtime_ns": 0, "flag_age_ns": 0},
+    )
+    journal.close()
+    stage.start_watchdog()
+    assert stage.await_kill()["flat"]
+    told = [str(one.payload["text"]) for one in stage.records("alert")]
+    assert any(text.startswith("KILL (kill_now_flag) taken up again") for text in told), told
 
 
 def test_a_stray_order_of_ours_after_the_end_is_told_and_undone(stage: Stage) -> None:
