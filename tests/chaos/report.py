@@ -119,7 +119,7 @@ def markdown(document: dict[str, Any]) -> str:
     run = document["run"]
     head = (
         f"Scale **{run['scale']}**, version `{run['version']}`, {run['when']}, {run['machine']}; "
-        f"{run['units']} of {run['units_planned']} units done, {run['took_s']} s of wall time.\n\n"
+        f"{run['units']} of {run['units_planned']} units done; load of the machine {run['load']}.\n\n"
         "| id | fault | runs | failures | figures |\n|---|---|---:|---:|---|\n"
     )
     return head + "".join(

@@ -23,7 +23,9 @@ class Store:
     def _take(self, line: str) -> None:
         try:
             document: dict[str, Any] = json.loads(line)
-            self.done[document["row"], document["seed"]] = from_document(document["outcome"])
+            outcome = from_document(document["outcome"])
+            # A unit that was played twice (by two campaigns at once) counts twice: no failure is written over.
+            self.done.setdefault((document["row"], document["seed"]), Outcome()).add(outcome)
         except (ValueError, KeyError, TypeError):
             return  # the end of a line that was being written when the campaign was stopped
 
