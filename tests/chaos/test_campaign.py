@@ -84,7 +84,7 @@ def test_the_report_has_a_line_a_row_and_counts_invariants_over_all(tmp_path: Pa
         "machine": "m",
         "units": 2,
         "units_planned": 3,
-        "took_s": 4,
+        "load": "1",
     }
     report.write(tmp_path, run, list(rows.values()))
     document = json.loads((tmp_path / "chaos.json").read_text())
