@@ -70,12 +70,19 @@ def events_of(actions: Sequence[CorporateAction], symbols: Sequence[str], end_ns
         ratio = Fraction(1)
         amount = 0
         if action.kind is ActionKind.SPLIT:
-            ratio = Fraction(action.value).limit_denominator(1000)
+            ratio = _ratio(action.value)
         else:
             amount = round(action.value * MICRO)
         rows.append((bar, column, _KINDS[action.kind], ratio.numerator, ratio.denominator, amount))
     table = np.array(sorted(rows, key=lambda row: row[0]), dtype=np.int64).reshape(-1, 6)
     return Events(*(np.ascontiguousarray(column) for column in table.T))
+
+
+def _ratio(value: float) -> Fraction:
+    """Ratio of a split in whole numbers; the smaller of them is at most 1000, as in 1:3000."""
+    if value < 1.0:
+        return 1 / Fraction(1.0 / value).limit_denominator(1000)
+    return Fraction(value).limit_denominator(1000)
 
 
 def first_bar_of(action: CorporateAction, end_ns: IntVector) -> int:
@@ -109,7 +116,7 @@ def adjustment_factors(events: Events, bars: FloatArray) -> tuple[FloatArray, Fl
     -------
     prices, volumes
         Each of shape (bars, symbols); adjusted price = price * factor, and so for volumes. A dividend's factor is
-        ``1 - dividend / last close before it`` (the convention of CRSP and Yahoo).
+        ``1 - dividend / last close before it`` (the convention of CRSP and Yahoo), both in the shares of its day.
     """
     prices, volumes = np.ones(bars.shape[:2]), np.ones(bars.shape[:2])
     for bar, symbol, kind, numerator, denominator, amount in zip(
@@ -120,7 +127,11 @@ def adjustment_factors(events: Events, bars: FloatArray) -> tuple[FloatArray, Fl
             volumes[:bar, symbol] *= numerator / denominator
         elif kind == DIVIDEND:
             closes = bars[:bar, symbol, 3]
-            known = closes[~np.isnan(closes)]
-            if len(known) and amount / MICRO < known[-1]:
-                prices[:bar, symbol] *= 1.0 - amount / MICRO / known[-1]
+            known = np.flatnonzero(~np.isnan(closes))
+            if not len(known):
+                continue
+            # A split since that close, on the dividend's own day or in a hole, has changed what a share is.
+            last = closes[known[-1]] / volumes[known[-1], symbol]
+            if amount / MICRO < last:
+                prices[:bar, symbol] *= 1.0 - amount / MICRO / last
     return prices, volumes

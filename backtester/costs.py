@@ -25,6 +25,9 @@ NO_COMMISSION, FIXED, TIERED = 0, 1, 2
 RATE_UNIT = 1_000_000
 """A price moves against us by whole millionths (0.01 basis points)."""
 
+_LARGEST_VOLUME = 9e12
+"""More than any bar has; times a million it is still an int64."""
+
 _FEE_UNIT = 10_000_000
 """Fees are summed in ten-millionths of a micro-dollar and rounded once."""
 
@@ -96,7 +99,7 @@ def fillable(costs: Costs, volume: float) -> int:
     """Shares that our orders may fill in a bar of this volume; 0 for NaN."""
     if not volume > 0.0:
         return 0
-    return int(volume) * costs.participation // 1_000_000
+    return int(min(volume, _LARGEST_VOLUME)) * costs.participation // 1_000_000
 
 
 @inlined_kernel

@@ -139,3 +139,26 @@ def test_events_outside_the_bars_or_of_other_symbols_change_nothing():
     ]
     with_them = replace(market, actions=tuple(outside))
     assert hold(with_them).nlv_micros.tolist() == hold(market).nlv_micros.tolist()
+
+
+@pytest.mark.parametrize("hole", [0, 2])
+def test_a_dividend_is_measured_by_the_last_close_in_the_shares_of_its_day(hole):
+    rows = flat(100, 49)  # 2:1, and a dollar for each new share
+    rows[EVENT - hole : EVENT] = np.nan
+    market = make_market({"XYZ": rows, "ABC": flat(30)})
+    split, dividend = (market.sessions[bar].date for bar in (EVENT - hole, EVENT))
+    actions = (
+        CorporateAction(symbol="XYZ", day=split, kind=ActionKind.SPLIT, value=2.0),
+        CorporateAction(symbol="XYZ", day=dividend, kind=ActionKind.DIVIDEND, value=1.0),
+    )
+    seen = replace(market, actions=actions).signal_bars()[:, 0, 3]
+    assert seen[EVENT - hole - 1] == pytest.approx(seen[EVENT], rel=1e-12)
+
+
+@pytest.mark.parametrize("shares", [1500, 2500, 30_000])
+def test_a_reverse_split_may_leave_less_than_a_thousandth(shares):
+    market = market_of({"XYZ": flat(2, 2.0 * shares)}, ("XYZ", ActionKind.SPLIT, 1 / shares))
+    events = market.events()
+    assert (events.numerator.tolist(), events.denominator.tolist()) == ([1], [shares])
+    result = hold(market)
+    assert result.nlv_micros[EVENT] == result.nlv_micros[EVENT - 1]

@@ -96,4 +96,6 @@ def test_orders_fill_up_to_their_share_of_the_volume():
     costs = model(fill_participation=0.29)
     assert fillable(costs, 100.0) == 29
     assert fillable(costs, 0.0) == 0
+    assert fillable(costs, 1e12) == 290_000_000_000
+    assert fillable(costs, 1e15) > 10**12  # no real bar, but no negative room either
     assert fillable(costs, float("nan")) == 0
