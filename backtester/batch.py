@@ -123,9 +123,12 @@ def score(
     """
     if not candidates:
         return _scores(np.empty((0, len(windows), _accounts(market, per_symbol), len(Figure))), ())
-    for window in windows:
-        names = [strategy.name for strategy in candidates[0]]
-        check(settings, market.head(window.end), names, weights, window.first)
+    for names in {tuple(strategy.name for strategy in strategies) for strategies in candidates}:
+        for window in windows:
+            check(settings, market.head(window.end), names, weights, window.first)
+    last = max((window.end for window in windows), default=0)
+    if last > len(market.end_ns):  # kernels check no bounds
+        raise ConfigError([f"a window ends with bar {last}, but there are only {len(market.end_ns)}"])
     work = _Work(settings, market, candidates, weights, windows, per_symbol, session_returns)
     threads = min(workers or len(os.sched_getaffinity(0)), len(candidates))
     if threads == 1:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as options
 
 from backtester.batch import FIGURES, Window, score
 from backtester.market import align
 from backtester.report import annual_measures
 from backtester.run import run_backtest
 from core.config_schema import Settings
+from core.errors import ConfigError
 from data.packaged import load_packaged, packaged_calendar
 from strategy.registry import create
+from tests.backtester.test_quiet_bars import worlds_with_actions
 
 SYMBOLS = ("AAPL", "IBM")
 
@@ -67,3 +71,35 @@ def test_progress_counts_every_candidate_and_workers_change_nothing(market, sett
     assert sum(done) == len(CANDIDATES)
     for name in FIGURES:
         assert np.array_equal(getattr(one, name), getattr(two, name), equal_nan=True)
+
+
+def test_windows_beyond_the_bars_and_candidates_of_another_size_are_refused(market, settings):
+    with pytest.raises(ConfigError, match="bar 901"):
+        score(settings, market, CANDIDATES, [1.0], windows=[Window(first=0, end=901)])
+    pair = [*CANDIDATES[0], create("buy_and_hold", {})]
+    for candidates in ([pair, CANDIDATES[0]], [CANDIDATES[0], pair]):
+        with pytest.raises(ConfigError):
+            score(settings, market, candidates, [0.5, 0.5], windows=WINDOWS)
+
+
+@options(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(world=worlds_with_actions())
+def test_scores_are_those_of_single_runs_in_any_world(world):
+    settings, market, strategies, weights, first = world
+    bars = len(market.end_ns)
+    windows = [Window(first=first, end=bars), Window(first=bars // 3, end=bars - 1)]
+    together = score(settings, market, [strategies] * 2, weights, windows=windows)
+    apart = score(settings, market, [strategies], weights, windows=windows, per_symbol=True)
+    for place, window in enumerate(windows):
+        cut = market.head(window.end)
+        for scores, account, traded in [
+            (together, 0, cut),
+            *((apart, column, cut.only(column)) for column in range(len(market.symbols))),
+        ]:
+            result = run_backtest(settings, traded, strategies, weights, first_bar=window.first)
+            for candidate in range(len(scores.fills)):
+                cell = (candidate, place, account)
+                assert scores.total_return[cell] == result.total_return
+                assert scores.max_drawdown[cell] == result.max_drawdown
+                assert scores.fills[cell] == len(result.fill_table)
+                assert scores.commission[cell] == pytest.approx(float(result.commission), abs=1e-9)

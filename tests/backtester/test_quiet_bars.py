@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as options
+from hypothesis import strategies as st
 from numba import types
 from numba.core.dispatcher import Dispatcher
 from numba.core.types.containers import BaseTuple
@@ -18,6 +20,7 @@ from backtester.run import rules_of, tape_of
 from backtester.scan import scan_signals
 from core.config_schema import Settings
 from core.kernel import KERNEL_PACKAGES
+from data.corporate_actions import ActionKind, CorporateAction
 from strategy.registry import create
 from tests.backtester.cases import make_market, walk
 from tests.backtester.test_against_the_reference import worlds
@@ -37,8 +40,29 @@ def tables(outcome: Outcome) -> dict[str, np.ndarray]:
     return used | outcome.curve._asdict() | outcome.book._asdict()
 
 
+@st.composite
+def worlds_with_actions(draw):
+    """Worlds in which splits, dividends (some larger than the price) and delistings fall on any day."""
+    settings, market, strategies, weights, first = draw(worlds())
+    values = {
+        ActionKind.SPLIT: [2.0, 1.5, 0.1, 0.001, 7.0],
+        ActionKind.DIVIDEND: [0.5, 3.0, 900.0],
+        ActionKind.DELISTING: [0.0, 12.5],
+    }
+    actions = [
+        CorporateAction(
+            symbol=draw(st.sampled_from(market.symbols)),
+            day=draw(st.sampled_from(market.sessions)).date,
+            kind=kind,
+            value=draw(st.sampled_from(values[kind])),
+        )
+        for kind in draw(st.lists(st.sampled_from(list(ActionKind)), max_size=6))
+    ]
+    return settings, replace(market, actions=tuple(actions)), strategies, weights, first
+
+
 @options(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(world=worlds())
+@given(world=worlds_with_actions())
 def test_an_account_is_the_same_with_every_bar_decided_and_with_quiet_ones_passed_over(world):
     passed, decided = (tables(simulated(*world, passes=passes)) for passes in (True, False))
     for name, table in decided.items():
