@@ -4,6 +4,8 @@ Each bar is kept as its steps from the close before it (open, high, low, close o
 that are drawn are put together again from the first close on. All symbols draw the same sessions, so that what moves together
 goes on doing so; inside a block, memory is kept. The bars before ``first`` stay as they were, for the warm-up.
 
+Raw prices are drawn without the steps of splits and dividends, and the account books none: what a dividend has paid is in the steps.
+
 A session is replaced by one with as many bars (a half day by a half day). Where a symbol had no bar, its place has none.
 """
 
@@ -44,6 +46,8 @@ class Resampler:
     def __init__(self, market: Market, first: int, draw: Draw) -> None:
         if first < 1:
             raise ValueError("resampled prices go on from a close: there must be a bar before the first one")
+        if market.actions:
+            market = replace(market, bars=market.signal_bars(), actions=())
         self._market, self._first, self._draw = market, first, draw
         self._steps, self._anchors = _steps_of(market.bars, first)
         self._groups = _sessions_by_length(market.clock.session[first:])

@@ -14,6 +14,9 @@
 
 A shock without a day takes that of the first shock with one in the same scenario; if there is none, the session at which the
 run without shocks was invested most, where it hurts.
+
+On raw prices, the steps are those without splits and dividends, which happen on their days as before; dividends stay the same in
+dollars.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
+from backtester.corporate_actions import adjustment_factors
 from backtester.market import Market
 from backtester.validation.windows import session_starts
 from core.config_schema import Settings
@@ -120,7 +124,13 @@ def apply_shock(market: Market, settings: Settings, shock: Shock, session: int) 
     starts = session_starts(market)
     first = int(starts[session])
     end = int(starts[min(session + shock.sessions, len(starts) - 1)])
-    bars = _CHANGES[shock.kind](market.bars, first, end, shock.size)
+    bars = _CHANGES[shock.kind](market.signal_bars(), first, end, shock.size)
+    if market.actions:
+        prices, volumes = adjustment_factors(market.events(), market.bars)
+        bars = np.concatenate(
+            [bars[:, :, :4] / prices[:, :, None], np.rint(bars[:, :, 4] / volumes)[:, :, None]], axis=2
+        )
+        bars[:first] = market.bars[:first]
     name = f"{market.sha256} {shock} {session}"
     return replace(market, bars=bars, sha256=hashlib.sha256(name.encode()).hexdigest()), settings
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from backtester.validation import monte_carlo as mc
 from backtester.validation.bootstrap import CIRCULAR, Draw, simulate_paths
 from backtester.validation.resampling import Resampler
 from core.config_schema import Settings
+from data.corporate_actions import ActionKind, CorporateAction
 from data.packaged import load_packaged, packaged_calendar
 from strategy.registry import create
 from tests.backtester.cases import make_market, walk
@@ -159,3 +162,17 @@ def test_growth_a_year_is_told_for_the_horizon_of_the_paths():
     paths = simulate_paths(np.full(50, 0.001), Draw(horizon=504, paths=3))
     outcomes = mc.Outcomes.of_paths(paths, 504)
     assert outcomes.cagr == pytest.approx(np.full(3, 1.001**252 - 1.0))
+
+
+def test_splits_are_no_steps_of_resampled_prices():
+    smooth = walk(5, 120, decimals=2, holes=0.0, gaps=0.0, volume=1_000_000)
+    raw = smooth.copy()
+    raw[:60, :4] *= 2.0
+    base = make_market({"A": raw})
+    split = CorporateAction(symbol="A", day=base.sessions[60].date, kind=ActionKind.SPLIT, value=2.0)
+    draw = Draw(block=10, seed=2)
+    made = Resampler(replace(base, actions=(split,)), 40, draw).market(0)
+    assert not made.actions
+    np.testing.assert_allclose(
+        made.bars[:, :, :4], Resampler(make_market({"A": smooth}), 40, draw).market(0).bars[:, :, :4]
+    )

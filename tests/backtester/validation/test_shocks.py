@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -11,6 +12,7 @@ from backtester.validation.shocks import KINDS, Shock, apply_shock, read_shock
 from backtester.validation.windows import session_starts
 from core.config_schema import Settings
 from core.errors import ConfigError
+from data.corporate_actions import ActionKind, CorporateAction
 from tests.backtester.cases import make_market, walk
 
 SETTINGS = Settings()
@@ -161,3 +163,21 @@ def test_what_is_no_shock_is_refused_in_words(text, words):
 def test_every_kind_can_be_applied():
     for kind, (low, high, _meaning) in KINDS.items():
         apply_shock(MARKET, SETTINGS, Shock(kind=kind, size=max(low, min(high, 1.0))), AT)
+
+
+@pytest.mark.parametrize(
+    "text", ["gap:-0.2", "volatility:3", "correlation:0.5", "limit_down:3", "liquidity:0.1", "halt:5"]
+)
+def test_a_split_inside_a_shock_is_no_step_of_it(text):
+    smooth = walk(5, 120, decimals=2, holes=0.0, gaps=0.0, volume=1_000_000)
+    raw = smooth.copy()
+    raw[: AT + 2, :4] *= 2.0
+    raw[: AT + 2, 4] /= 2.0
+    base = make_market({"A": raw})
+    day = base.sessions[AT + 2].date
+    base = replace(base, actions=(CorporateAction(symbol="A", day=day, kind=ActionKind.SPLIT, value=2.0),))
+    shock = read_shock(text)
+    changed, _settings = apply_shock(base, SETTINGS, shock, AT)
+    expected, _settings = apply_shock(make_market({"A": smooth}), SETTINGS, shock, AT)
+    np.testing.assert_allclose(changed.signal_bars()[:, :, :4], expected.bars[:, :, :4], rtol=1e-12)
+    assert np.array_equal(changed.bars[:AT], base.bars[:AT])
