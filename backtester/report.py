@@ -133,7 +133,7 @@ def write_folder(loaded: LoadedSettings, result: BacktestResult, figures: Figure
     run = {
         "id": name,
         "written": now.isoformat(),
-        "code_version": code_version(Path(__file__).resolve().parent.parent),
+        "code_version": code_version(),
         "config_sha256": loaded.sha256,
         "config": loaded.settings.model_dump(mode="json"),
         "notes": list(result.notes),

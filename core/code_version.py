@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 _TIMEOUT_S = 5.0
+_PROJECT = Path(__file__).resolve().parent.parent
 
 
-def code_version(root: Path) -> str:
+def code_version(root: Path = _PROJECT) -> str:
     """Commit of the checkout at ``root``, ``+changed`` when tracked files differ; ``unknown`` outside of one."""
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():

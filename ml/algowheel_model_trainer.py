@@ -114,7 +114,7 @@ def train(log: ChoiceLog, present: WheelModel) -> Trained:
         origin={
             "made_by": "training on the TCA database",
             "orders": str(len(older)),
-            "code_version": code_version(ROOT),
+            "code_version": code_version(),
         },
     )
     choices = int((newer.mask.sum(axis=1) > 1).sum())

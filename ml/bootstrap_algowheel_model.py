@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         prior_mean=rule_coefficients(),
         model=ModelSettings(),
         wheel=wheel,
-        origin={"made_by": "rules of thumb", "code_version": code_version(ROOT)},
+        origin={"made_by": "rules of thumb", "code_version": code_version()},
     )
     digest = write_model(path, model)
     print(f"{path}: rules of thumb, no fills, SHA-256 {digest[:16]}")

@@ -22,7 +22,6 @@ from performance.tear_sheet.page import LibraryMissing, write_page
 from performance.tear_sheet.report_data import ReportData
 
 BENCHMARK = "benchmark"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(options: Namespace) -> ExitCode:
@@ -95,7 +94,7 @@ def _write(options: Namespace, study: Study, runs: dict[str, ReportData], compar
         "id": folder.name,
         "mode": "compare",
         "written": now.isoformat(),
-        "code_version": code_version(_ROOT),
+        "code_version": code_version(),
         "config_sha256": study.loaded.sha256,
         "config": study.loaded.settings.model_dump(mode="json"),
         "data_sha256": study.market.sha256,

@@ -13,7 +13,6 @@ from backtester.parity.history import AccountDenial, AccountFill, AccountHistory
 from backtester.parity.recorded import Recording
 from backtester.parity.replay import Basis
 from core.code_version import code_version
-from core.kernel import PROJECT_ROOT
 
 MOST_SHOWN = 20
 _CONTEXT_BARS = 3
@@ -73,7 +72,7 @@ def figures_of(results: Sequence[CheckResult], recording: Recording, basis: Basi
         "last_bar": _moment(recording.last_bar_ns),
         "config_sha256": recording.config_sha256,
         "data_sha256": basis.market.sha256,
-        "code_version": code_version(PROJECT_ROOT),
+        "code_version": code_version(),
         "code_version_live": recording.code_version,
     }
 

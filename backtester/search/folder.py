@@ -18,7 +18,6 @@ from core.errors import ConfigError
 
 RUN_FILE = "run.json"
 _LOCK_FILE = ".lock"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ def open_folder(
                 {
                     "id": path.name,
                     "started": datetime.now(UTC).isoformat(),
-                    "code_version": code_version(_ROOT),
+                    "code_version": code_version(),
                     "state": "running",
                     "host": os.uname().nodename,
                     **first,

@@ -64,7 +64,7 @@ def write_study(loaded: LoadedSettings, record: Record, frames: Sequence[Frame])
         "id": name,
         "mode": record.mode,
         "written": now.isoformat(),
-        "code_version": code_version(Path(__file__).resolve().parents[2]),
+        "code_version": code_version(),
         "config_sha256": loaded.sha256,
         "seed": record.seed,
         "options": record.options,

@@ -126,7 +126,7 @@ def test_help_and_the_list_of_strategies_are_printed():
     helped, listed = run("--help"), run("--list-strategies")
     assert "examples:" in helped.stdout
     assert "single" in helped.stdout
-    assert "walk_forward" not in helped.stdout  # not before it exists
+    assert "walk_forward" in helped.stdout
     assert "momentum: " in listed.stdout
     assert "fast_window = 20" in listed.stdout
 
