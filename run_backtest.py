@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 
@@ -16,8 +17,23 @@ def main(arguments: list[str]) -> int:
         return _new_strategy(arguments[1:])
     try:
         options = parse(arguments)
+        return _run(options)
     except ConfigError as error:
         return _refuse(error.problems)
+    except ModuleNotFoundError as missing:
+        if sys.prefix != sys.base_prefix:
+            raise  # an environment of ours that lacks something is a defect, not a mistake of the user's
+        return _refuse(
+            [
+                f"this Python has no {missing.name}: run .venv/bin/python run_backtest.py (`make setup` makes it)"
+            ]
+        )
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
     from backtester.study import in_words_of_the_command  # noqa: PLC0415 (--help is quick)
     from data.bar_table import DataError  # noqa: PLC0415
 
@@ -28,9 +44,6 @@ def main(arguments: list[str]) -> int:
         return int(importlib.import_module(f"backtester.modes.{options.mode}").run(options))
     except (ConfigError, DataError) as error:
         return _refuse([in_words_of_the_command(problem) for problem in error.problems])
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
 
 
 def _new_strategy(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backtester.spec import spec_arguments
 from backtester.validation.options import VALIDATION_EXAMPLES, VALIDATION_MODES, add_validation_options
+from core.errors import ConfigError
 
 MODES = {
     "single": "one backtest",
@@ -22,6 +23,22 @@ MODES = {
     **VALIDATION_MODES,
 }
 """Every mode, with half a line for ``--help``; `backtester.modes` has a module of the same name."""
+
+ONLY_FOR = {
+    ("single",): ("guards",),
+    ("grid_search",): ("random",),
+    ("grid_search", "optimise"): ("top", "min_fills", "keep_returns", "chunk", "cluster"),
+    ("grid_search", "optimise", "walk_forward"): ("grid", "metric"),
+    ("optimise",): ("objective", "sampler", "trials"),
+    ("compare",): ("against",),
+    ("walk_forward",): (
+        "train", "test", "step", "anchored", "purge", "embargo", "choose", "fold_end", "per_symbol", "nested", "cpcv",
+        "earlier_trials",
+    ),
+    ("monte_carlo",): ("method", "paths", "horizon", "block", "ruin", "jitter"),
+    ("scenario_analysis",): ("shock", "scenarios", "lead", "follow"),
+}  # fmt: skip
+"""Options that not every mode understands."""
 
 EPILOG = f"""examples:
   python run_backtest.py                                        config.yaml's strategies on the packaged daily prices
@@ -51,7 +68,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.spec is None:
-        return options
+        return _checked(parser, options)
     actions = [one for one in parser._actions if one.option_strings]  # noqa: SLF001 (argparse has no public way)
     # A list that was typed takes the place of the file's; single changes of the configuration add up.
     typed = {one.dest for one in actions if isinstance(one.default, list) and getattr(options, one.dest)} - {
@@ -59,7 +76,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "param",
     }
     known = {one.dest: one for one in actions}
-    return parser.parse_args([*spec_arguments(options.spec, known, leave_out=typed), *arguments])
+    together = [*spec_arguments(options.spec, known, leave_out=typed), *arguments]
+    return _checked(parser, parser.parse_args(together))
+
+
+def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> argparse.Namespace:
+    """Refuse what another mode understands: whoever types it believes that it was heard."""
+    problems = [
+        f"--{name.replace('_', '-')} is for --mode {' or '.join(modes)}, not {options.mode}"
+        for modes, names in ONLY_FOR.items()
+        for name in names
+        if options.mode not in modes and getattr(options, name) != parser.get_default(name)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_search(parser)
     add_validation_options(parser)
     return parser
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write it as 2005-01-31") from None
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -105,11 +143,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--symbols", action="append", default=[], metavar="A,B", help="default: every symbol of the data")
     add(
         "--start",
-        type=date.fromisoformat,
+        type=_day,
         metavar="DATE",
         help="first session to trade; bars before it warm up",
     )
-    add("--end", type=date.fromisoformat, metavar="DATE", help="last session")
+    add("--end", type=_day, metavar="DATE", help="last session")
     add(
         "--data",
         metavar="SOURCE",

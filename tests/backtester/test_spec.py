@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backtester.options import parse
+from backtester.options import ONLY_FOR, parse
 from core.errors import ConfigError
 
 
@@ -74,3 +74,27 @@ def test_a_file_that_is_no_list_of_options_is_refused(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml: can't be read"):
         parse(["--spec", str(tmp_path / "none.yaml")])
+
+
+def test_an_option_of_another_mode_is_refused_instead_of_ignored():
+    with pytest.raises(ConfigError) as caught:
+        parse(["--grid", "momentum.fast_window=5..10", "--trials", "5"])
+    assert caught.value.problems == (
+        "--grid is for --mode grid_search or optimise or walk_forward, not single",
+        "--trials is for --mode optimise, not single",
+    )
+    assert (
+        parse(["--mode", "walk_forward", "--grid", "momentum.fast_window=5..10", "--train", "500"]).train
+        == 500
+    )
+
+
+def test_every_option_of_the_table_exists():
+    options = vars(parse([]))
+    assert {name for names in ONLY_FOR.values() for name in names} <= set(options)
+
+
+def test_a_date_that_is_none_says_how_to_write_one(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--start", "2005-13-01"])
+    assert "'2005-13-01' is no date; write it as 2005-01-31" in capsys.readouterr().err
