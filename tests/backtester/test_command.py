@@ -145,3 +145,17 @@ def test_the_summary_says_what_was_traded_and_what_it_cost(config):
     assert "momentum 60%" in done.stdout
     assert "Sharpe ratio" in done.stdout
     assert "commission and fees $" in done.stdout
+
+
+def test_a_reader_that_has_enough_is_no_error(config):
+    command = [sys.executable, str(ROOT / "run_backtest.py"), "--config", str(config), "--no-html"]
+    done = subprocess.run(
+        f"{' '.join(command)} | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.stdout.startswith("strategies")
+    assert done.stderr == ""
