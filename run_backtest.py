@@ -10,6 +10,7 @@ import sys
 from backtester.options import parse
 from core.errors import ConfigError
 from core.exit_codes import ExitCode
+from core.missing_module import missing_library
 
 
 def main(arguments: list[str]) -> int:
@@ -22,13 +23,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         return _refuse(error.problems)
     except ModuleNotFoundError as missing:
-        if sys.prefix != sys.base_prefix:
-            raise  # an environment of ours that lacks something is a defect, not a mistake of the user's
-        return _refuse(
-            [
-                f"this Python has no {missing.name}: run .venv/bin/python run_backtest.py (`make setup` makes it)"
-            ]
-        )
+        return _refuse([missing_library(missing)])
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from core.exit_codes import ExitCode
+from core.missing_module import missing_library
 from tca.options import parser
 
 
@@ -26,6 +27,9 @@ if __name__ == "__main__":
     except BrokenPipeError:  # the reader (``| head``) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.CLEAN
+    except ModuleNotFoundError as missing:
+        print(missing_library(missing), file=sys.stderr)
+        code = ExitCode.USAGE
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         code = ExitCode.INTERNAL_ERROR
