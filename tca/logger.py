@@ -124,7 +124,8 @@ def follow(
             if follower.path.is_file():
                 changed += follower.catch_up()
         now = time.monotonic()
-        if changed and (ends or now >= not_before):
+        # At the end in any case: the last records may have moved the place in the journal and no order.
+        if ends or (changed and now >= not_before):
             store.publish()
             done = time.monotonic()
             changed, not_before = 0, done + max(1.0, rest * (done - now))
