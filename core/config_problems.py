@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.config_schema import Section, Settings
+from core.config_schema import Settings
+from core.config_section import Section
 from core.config_yaml import Path, Plain, path_text
 from core.text import escape
 

@@ -107,6 +107,15 @@ class ExchangeCalendar:
         place = bisect_right(self._opens, time_ns) - 1
         return self._sessions[place] if place >= 0 else None
 
+    def opened(self, after_ns: int, until_ns: int) -> int | None:
+        """Sessions that opened after ``after_ns``, up to ``until_ns`` included; None beyond the calendar's range.
+
+        From the last session on the range counts as left: nobody knows there when the next one opens.
+        """
+        if not self._opens[0] <= after_ns <= until_ns < self._opens[-1]:
+            return None
+        return bisect_right(self._opens, until_ns) - bisect_right(self._opens, after_ns)
+
     def settlement_date(self, trade_date: date, days: int) -> date:
         """Date on which a trade of ``trade_date`` settles, ``days`` settlement days later (T+N).
 

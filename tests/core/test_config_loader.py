@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config_loader import load_settings
-from core.config_schema import Section, Settings
+from core.config_schema import Settings
+from core.config_section import Section
 from core.config_yaml import parse
 from core.errors import ConfigError
 

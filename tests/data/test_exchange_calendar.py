@@ -88,3 +88,14 @@ def test_bank_holidays_are_as_observed():
 def test_an_unknown_calendar_is_an_error():
     with pytest.raises(ValueError, match="no exchange calendar named 'NOWHERE'"):
         exchange_calendar("NOWHERE", date(2012, 1, 1), date(2012, 2, 1))
+
+
+def test_sessions_that_opened_are_counted_and_unknown_beyond_the_calendar():
+    calendar = exchange_calendar("XNYS", date(2012, 11, 19), date(2012, 11, 27))
+    wednesday, friday = session_of(date(2012, 11, 21)), session_of(date(2012, 11, 23))
+    assert calendar.opened(wednesday.close_ns, friday.open_ns - 1) == 0
+    assert calendar.opened(wednesday.close_ns, friday.open_ns) == 1
+    assert calendar.opened(wednesday.open_ns - 1, friday.close_ns) == 2
+    last = session_of(date(2012, 11, 27))
+    assert calendar.opened(friday.close_ns, last.open_ns) is None
+    assert calendar.opened(0, friday.open_ns) is None
