@@ -189,10 +189,16 @@ class WorkingOrder:
         return ",".join(reasons) if self.state is OrderState.PRE_SUBMITTED else ""
 
     def change(self, ticket: OrderTicket, terms: Terms) -> None:
-        """Take on the terms of a modification."""
+        """Take on the terms of a modification.
+
+        A trailing stop stays where it has moved to, unless the client names another price than it did before; a
+        distance that has changed is followed from there on.
+        """
+        keeps_stop = self.stop is not None and terms.kind is OrderType.TRAIL and self.kind is OrderType.TRAIL
+        if not keeps_stop or terms.stop not in {None, self.terms.stop}:
+            self.stop = terms.stop
         self.ticket, self.terms = ticket, terms
         self.original, self.reduced = terms.quantity, 0
-        self.stop = terms.stop
 
     def average_price(self) -> Decimal:
         """Average price of its fills; 0 without any."""

@@ -151,6 +151,36 @@ def test_a_trailing_stop_follows_the_price_and_fills_when_it_turns(terms):
     assert Decimal("101.8") <= desk.fills(order)[0].price <= Decimal(102)
 
 
+def test_amending_a_trailing_stop_keeps_what_it_has_gained():
+    desk = Desk.drawn(QUIET, candle(100, 103), *[candle(102.5, 103)] * 5).open()
+    desk.step()
+    named: dict[str, Any] = {"aux_price": 1, "trail_stop_price": 98.5}
+    silent, repeated = (
+        desk.place("SELL", 100, "TRAIL", aux_price=1),
+        desk.place("SELL", 100, "TRAIL", **named),
+    )
+    desk.step()
+    gained = {view.ticket.order_id: view.ticket.trail_stop_price for view in desk.brokerage.open_orders()}
+    assert gained == {silent: Decimal(102), repeated: Decimal(102)}
+
+    desk.place("SELL", 60, "TRAIL", order_id=silent, aux_price=1)
+    desk.place("SELL", 60, "TRAIL", order_id=repeated, **named)
+    assert (
+        desk.view(silent).ticket.trail_stop_price
+        == desk.view(repeated).ticket.trail_stop_price
+        == Decimal(102)
+    )
+
+    desk.place("SELL", 60, "TRAIL", order_id=silent, aux_price=5)
+    desk.step()
+    assert desk.brokerage.open_orders()[0].ticket.trail_stop_price == Decimal(102), "wider, but never back"
+
+    desk.place("SELL", 60, "TRAIL", order_id=repeated, aux_price=5, trail_stop_price=101.25)
+    assert desk.view(repeated).ticket.trail_stop_price == Decimal("101.25"), "what the client names is obeyed"
+    desk.step()
+    assert not desk.fills()
+
+
 @pytest.mark.parametrize("terms", [{"aux_price": 1}, {"trailing_percent": 1}])
 def test_a_trailing_stop_to_buy_follows_the_price_down(terms):
     desk = Desk.drawn(
