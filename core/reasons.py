@@ -30,6 +30,7 @@ class Reason(IntEnum):
     NO_NLV = 15
     STRATEGY_CAPITAL = 16
     PAIR_BROKEN = 17
+    RESTRICTED = 18
     # pre-trade checks
     SYMBOL_NOT_ALLOWED = 30
     PRICE_COLLAR = 31

@@ -20,6 +20,9 @@ class RecordKind(StrEnum):
     """state, reason"""
     SESSION = "session"
     """date (ISO), open_ns, close_ns: written with the first closed bar of an exchange session"""
+    RESTRICTIONS = "restrictions"
+    """scales (factor on new risk, by strategy), standing (list of source, strategy, scale, reason, since): at a run's
+    start, and at the beginning of a session when something has changed (``core.restrictions``)"""
     SIGNAL = "signal"
     """strategy, symbol, weight, bar_end_ns: only when the weight changes"""
     DECISION = "decision"

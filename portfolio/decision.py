@@ -19,7 +19,9 @@ The rules
    limit are cut by the same fraction. So the most restrictive limit wins, the order of the symbols doesn't
    matter, and a tighter limit never makes any position larger. Places (number of positions, fill budget)
    go in the order of the symbols. Room that an exit of the same bar will free is not given away before it is free.
-7. Last, the legs of a pair are brought into line (`portfolio.pairing`): both or neither, and cut by the same fraction.
+7. A restriction (`core.restrictions`) takes its part of an entry after all limits, so half is half of what would have been
+   entered; at 0 nothing is. What is held stays held, and exits go on.
+8. Last, the legs of a pair are brought into line (`portfolio.pairing`): both or neither, and cut by the same fraction.
 """
 
 from __future__ import annotations
@@ -65,6 +67,7 @@ class _Cell(NamedTuple):
     close: float
     atr: float
     weight: float
+    permitted: float
 
 
 def decide(parameters: DecisionParameters, state: DecisionState, inputs: DecisionInputs) -> DecisionResult:
@@ -101,6 +104,7 @@ def decide_into(
     account, positions, signals = inputs.account, inputs.positions, inputs.signals
     close, atr = inputs.rows.close, inputs.rows.atr
     directions, weights = state.directions, parameters.strategy_weights
+    permitted = parameters.permitted_risk
     drawdown = drawdown_of(account.nlv, account.peak_nlv)
     throttle = throttle_scale(parameters.drawdown_levels, parameters.drawdown_scales, drawdown)
     scales = Scales(drawdown, throttle, min(state.volatility.last_scale, parameters.max_leverage))
@@ -111,20 +115,26 @@ def decide_into(
         for symbol in range(targets.shape[1]):
             at = (strategy, symbol)
             cell = _Cell(
-                positions[at], signals[at], directions[at], close[symbol], atr[symbol], weights[strategy]
+                positions[at],
+                signals[at],
+                directions[at],
+                close[symbol],
+                atr[symbol],
+                weights[strategy],
+                permitted[strategy],
             )
             targets[at], reasons[at] = _wish(rules, account, scales, cell)
     limits = limits_of(parameters, account, throttle)
     if parameters.partners.size == 0:
-        apply_limits(limits, inputs.rows, positions, targets, reasons)
+        apply_limits(limits, permitted, inputs.rows, positions, targets, reasons)
     else:
-        _limit_pairs(parameters.partners, limits, inputs.rows, positions, (targets, reasons))
+        _limit_pairs(parameters, limits, inputs.rows, positions, (targets, reasons))
     return scales
 
 
 @kernel
 def _limit_pairs(
-    partners: IntMatrix,
+    parameters: DecisionParameters,
     limits: Limits,
     rows: MarketRows,
     positions: FloatMatrix,
@@ -133,8 +143,8 @@ def _limit_pairs(
     """Apply the limits where pairs are traded. It stands alone because it needs a copy, for which `decide_into` has no room."""
     targets, reasons = answer
     wishes = targets.copy()
-    apply_limits(limits, rows, positions, targets, reasons)
-    pair_up(partners, positions, wishes, targets, reasons)
+    apply_limits(limits, parameters.permitted_risk, rows, positions, targets, reasons)
+    pair_up(parameters.partners, positions, wishes, targets, reasons)
 
 
 @inlined_kernel
@@ -173,8 +183,12 @@ def _wish(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> tu
 
 
 @inlined_kernel
-def _refusal(rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell) -> Reason:
+def _refusal(  # noqa: PLR0911 (one a reason)
+    rules: _Rules, account: AccountRow, scales: Scales, cell: _Cell
+) -> Reason:
     """Why an entry can't be considered at all; NONE if it can."""
+    if cell.permitted == 0.0:
+        return Reason.RESTRICTED
     if cell.signal < 0.0 and not rules.shorts:
         return Reason.SHORT_NOT_ALLOWED
     if sign(cell.signal) == cell.direction:

@@ -6,7 +6,7 @@ It stands apart so that the kernels (and their cache) don't depend on the schema
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,7 @@ def decision_parameters(
     """
     return DecisionParameters(
         strategy_weights=np.asarray(strategy_weights, dtype=np.float64),
+        permitted_risk=np.ones(len(strategy_weights), dtype=np.float64),
         risk_per_trade=float(sizing.risk_per_trade),
         stop_atr_multiple=float(sizing.stop_atr_multiple),
         allow_short=bool(sizing.allow_short),
@@ -61,6 +62,14 @@ def decision_parameters(
         monthly_fill_budget=int(caps.monthly_fill_budget),
         partners=np.empty((0, 0), dtype=np.int64) if partners is None else partners,
     )
+
+
+def restricted(
+    parameters: DecisionParameters, strategies: Sequence[str], scales: Mapping[str, float]
+) -> DecisionParameters:
+    """Scale the strategies' new risk: ``scales`` by name, 1 for those that it doesn't name."""
+    factors = np.array([scales.get(strategy, 1.0) for strategy in strategies], dtype=np.float64)
+    return parameters._replace(permitted_risk=factors)
 
 
 def last_fills(

@@ -19,6 +19,8 @@ class DecisionParameters(NamedTuple):
     """Limits and sizes; `portfolio.decision_setup` makes it from the configuration, which describes each."""
 
     strategy_weights: npt.NDArray[np.float64]
+    permitted_risk: npt.NDArray[np.float64]
+    """Factor on new risk of each strategy, 0 to 1: 1 where nothing is restricted (`core.restrictions`)."""
     risk_per_trade: float
     stop_atr_multiple: float
     allow_short: bool

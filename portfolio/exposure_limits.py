@@ -63,14 +63,15 @@ def limits_of(parameters: DecisionParameters, account: AccountRow, throttle: flo
 
 
 @inlined_kernel
-def apply_limits(
+def apply_limits(  # noqa: PLR0917 (a kernel)
     limits: Limits,
+    permitted: FloatVector,
     rows: MarketRows,
     positions: FloatMatrix,
     targets: FloatMatrix,
     reasons: IntMatrix,
 ) -> None:
-    """Cut the wishes in ``targets`` down to the limits, symbol by symbol."""
+    """Cut the wishes in ``targets`` down to the limits, symbol by symbol; ``permitted`` is a factor by strategy on top."""
     close, average_volume = rows.close, rows.average_volume
     book = _sum_book(close, positions, targets)
     places = limits.positions - _symbols_held(positions)
@@ -94,8 +95,11 @@ def apply_limits(
             else:
                 budget -= 1
                 granted = share if budget >= 0 else 0.0
-                targets[cell] = _signed(whole_shares(abs(target) * granted), target)
-                if granted < 1.0:
+                factor = permitted[strategy]
+                targets[cell] = _signed(whole_shares(abs(target) * granted * factor), target)
+                if factor < granted:
+                    reasons[cell] = Reason.RESTRICTED
+                elif granted < 1.0:
                     reasons[cell] = cap if budget >= 0 else Reason.FILL_BUDGET
 
 

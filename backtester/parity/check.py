@@ -14,7 +14,7 @@ from backtester.market import Market, align
 from backtester.parity.backtest import balances_of, denials_of, events_of, fills_of, unnamed_orders
 from backtester.parity.compare import Comparison, compare
 from backtester.parity.history import AccountHistory
-from backtester.parity.recorded import Recording
+from backtester.parity.recorded import Recording, Restricted
 from backtester.parity.replay import Basis, Replay
 from backtester.run import run_backtest
 from core.config_schema import Settings
@@ -142,6 +142,10 @@ def _check_comparable(recording: Recording, basis: Basis) -> None:
         )
     if basis.settings.execution.entry_order_type != "MKT":
         problems.append("entries must be market orders: set execution.entry_order_type MKT")
+    if any(
+        scale != 1 for one in recording.events if isinstance(one, Restricted) for scale in one.scales.values()
+    ):
+        problems.append("restrictions stood in this run, which a backtest knows nothing of")
     if problems:
         raise NotComparable("; ".join(problems) + " (--fills recorded compares the decisions alone)")
 

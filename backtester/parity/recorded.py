@@ -65,7 +65,14 @@ class Decided:
     balance: Balance
 
 
-Event = Booked | Paid | Ended | Session | Decided
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restricted:
+    """From now on new risk is scaled so, by strategy."""
+
+    scales: Mapping[str, float]
+
+
+Event = Booked | Paid | Ended | Session | Restricted | Decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +199,8 @@ class _Reader:
         elif kind == RecordKind.SESSION:
             self.sessions.append(date.fromisoformat(str(payload["date"])))
             self.events.append(Session(date=self.sessions[-1]))
+        elif kind == RecordKind.RESTRICTIONS:
+            self.events.append(Restricted(scales=_scales(payload)))
         elif kind == RecordKind.EQUITY:
             self.events.append(Decided(balance=_balance(payload)))
 
@@ -254,6 +263,13 @@ class _Reader:
             session_dates=tuple(self.sessions),
             incidents=tuple(self.incidents),
         )
+
+
+def _scales(payload: Mapping[str, object]) -> dict[str, float]:
+    scales = payload["scales"]
+    if not isinstance(scales, Mapping):
+        raise TypeError(f"scales must be a mapping, not {scales!r}")
+    return {str(strategy): float(str(scale)) for strategy, scale in scales.items()}
 
 
 def _balance(payload: Mapping[str, object]) -> Balance:

@@ -16,7 +16,7 @@ import numpy as np
 from backtester.market import Market
 from backtester.parity.book import ParityBook
 from backtester.parity.history import AccountHistory, Balance
-from backtester.parity.recorded import Booked, Decided, Ended, Event
+from backtester.parity.recorded import Booked, Decided, Ended, Event, Restricted
 from backtester.parity.rules import OrderRules, Wish
 from core.config_schema import Settings
 from core.events import Order
@@ -24,7 +24,7 @@ from core.reasons import Reason
 from core.vocabulary import OrderType, Purpose
 from data.exchange_calendar import ExchangeCalendar
 from portfolio.decision import decide_into
-from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar
+from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar, restricted
 from portfolio.decision_types import DecisionInputs, new_decision_state
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
 from portfolio.pairing import partner_columns
@@ -149,6 +149,8 @@ class Replay:
                     self._state.directions[row, column] = execution.side.sign
             case Ended(order=order):
                 self._rules.ended((order.strategy, order.symbol), order.purpose)
+            case Restricted(scales=scales):
+                self._parameters = restricted(self._parameters, self._names, scales)
             case _:
                 pass
 

@@ -20,6 +20,7 @@ from core.ipc.endpoints import Endpoints
 from core.ipc.heartbeat import HEARTBEAT, HeartbeatListener, HeartbeatPublisher
 from core.ipc.messages import Signer, Verifier
 from core.journal import Journal
+from core.restrictions import RestrictionFolder
 from core.vocabulary import ConnectionState, HaltLevel, HaltReason
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed
@@ -40,6 +41,7 @@ from portfolio.live_manager.guard import Guard
 from portfolio.live_manager.heartbeat import Heartbeat
 from portfolio.live_manager.order_desk import OrderDesk
 from portfolio.live_manager.reconciler import Reconciler
+from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.startup import Startup
 from portfolio.live_manager.status import RunStatus
 from portfolio.live_manager.submission_file import SubmissionFile
@@ -275,6 +277,7 @@ class Assembler:
         compile_kernels(strategies, self._settings.sizing, self._settings.caps)
         cycle.restore(book.ledger, book.session_closes)
         desk.on_entry_fill = cycle.note_entry
+        restrictions = RestrictionFolder(self._folders.control, self._clock)
 
         def row_done() -> None:
             if self._status.connection is ConnectionState.READY:
@@ -289,6 +292,7 @@ class Assembler:
             session_at=lambda end_ns: self._calendar.session_at(end_ns - 1),
             row_done=row_done,
             bar_s=self._settings.bars.size_s,
+            restrictions=RestrictionDesk(restrictions, cycle, self._journal),
         )
 
     def _backfill(self, session: IBSession, trader: Trader) -> Backfill:

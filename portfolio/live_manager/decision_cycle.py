@@ -19,7 +19,7 @@ from core.reasons import Reason
 from core.vocabulary import Side
 from data.bar_assembler import MarketRow
 from portfolio.decision import decide_into
-from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar
+from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar, restricted
 from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
 from portfolio.ledger import Ledger
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
@@ -105,6 +105,11 @@ class DecisionCycle:
         """Bars that every symbol needs before all strategies have a signal."""
         return max((strategy.warmup_bars for strategy in self._strategies), default=0)
 
+    @property
+    def strategy_names(self) -> tuple[str, ...]:
+        """Names of the strategies, in the order of the configuration."""
+        return tuple(self._names)
+
     def close_of(self, symbol: str) -> float:
         """Last close of ``symbol``; NaN before its first bar."""
         return float(self._rows.close[self._column[symbol]])
@@ -126,6 +131,10 @@ class DecisionCycle:
         observe_warmup_bar(
             self._state.directions, self._fill_times, self._signals, self._positions, row.end_ns
         )
+
+    def restrict(self, scales: Mapping[str, float]) -> None:
+        """Scale the strategies' new risk from the next decision on; see `core.restrictions`."""
+        self._parameters = restricted(self._parameters, self.strategy_names, scales)
 
     def note_entry(self, strategy: str, symbol: str, side: Side) -> None:
         """Remember a fill that opened a position: its stop may be hit before the next decision sees it."""

@@ -91,6 +91,7 @@ class Startup:
         CannotStart
             With what to do about it.
         """
+        self._trader.take_restrictions()
         for step in (self._connect, self._open_book, self._reconcile, self._warm_up, self._subscribe):
             if self._engine.stop_asked is not None:
                 return

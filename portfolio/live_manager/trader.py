@@ -20,6 +20,7 @@ from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import CycleResult, DecisionCycle
 from portfolio.live_manager.order_desk import OrderDesk
 from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment
+from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.status import RunStatus
 
 
@@ -36,6 +37,8 @@ class Trader:
         Called when a row has been dealt with; the paper gateway's replay waits for it.
     bar_s
         Length of a bar.
+    restrictions
+        What holds new risk down; looked at when a session begins.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Trader:
         session_at: Callable[[int], Session | None],
         row_done: Callable[[], None],
         bar_s: int,
+        restrictions: RestrictionDesk,
     ) -> None:
         self._cycle = cycle
         self._book = book
@@ -58,6 +62,7 @@ class Trader:
         self._session_at = session_at
         self._row_done = row_done
         self._bar_s = bar_s
+        self._restrictions = restrictions
         self._session_open_ns: int | None = None
         self._marked = MarkedSymbols(book)
         self._log = structlog.get_logger(__name__)
@@ -67,6 +72,10 @@ class Trader:
         value = self._book.value(self._cycle.close_of)
         if value is not None:
             self._status.mark(value[0], self._book.ledger.cash)
+
+    def take_restrictions(self) -> None:
+        """Go by the restrictions that stand; each run's journal begins with them."""
+        self._restrictions.look()
 
     def warm(self, row: MarketRow) -> None:
         """Take a past row: indicators move on, nothing is decided."""
@@ -130,6 +139,7 @@ class Trader:
         for nlv in self._book.session_closes[closes:]:
             self._cycle.close_session(nlv)
         self._marked.begin_session()
+        self._restrictions.look()
         self._status.sessions += 1
         self._status.session_date = self._book.session_date
         self._log.info("session", date=self._book.session_date, early_close=session.early_close)

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -34,6 +35,7 @@ from core.event_queue import EventQueue
 from core.events import Bar, BrokerSnapshot, Commission, Execution, Order, OrderStatusReport, Quote
 from core.journal import Journal
 from core.records import RecordKind
+from core.restrictions import RestrictionFolder
 from core.vocabulary import BrokerStatus, HaltLevel, OrderType
 from data.bar_assembler import MarketRow
 from data.exchange_calendar import Session, exchange_calendar
@@ -49,6 +51,7 @@ from portfolio.decision_setup import compile_kernels
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import DecisionCycle
 from portfolio.live_manager.order_desk import OrderDesk
+from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.status import RunStatus
 from portfolio.live_manager.trader import Trader
 from strategy.registry import create
@@ -224,6 +227,7 @@ class Line:
             session_at=session_at,
             row_done=lambda: None,
             bar_s=BAR_S,
+            restrictions=RestrictionDesk(RestrictionFolder(Path("nowhere"), self.clock), cycle, journal),
         )
         cash = {"amount": str(settings.backtest.cash), "reason": "opening balance"}
         self.book.apply(RecordKind.CASH_ADJUSTED, cash)

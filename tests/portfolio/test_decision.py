@@ -320,3 +320,23 @@ def test_a_signal_that_ended_while_the_position_was_held_is_a_new_one_when_it_co
     assert only(ended) == (0.0, NONE)
     back = run(parameters(), inputs([[1.0]]), ended.state)
     assert back.targets[0, 0] > 0
+
+
+# --- restrictions ---
+
+
+def test_a_restricted_strategy_enters_nothing_holds_what_it_has_and_exits():
+    restricted = parameters()._replace(permitted_risk=np.zeros(1))
+    assert only(run(restricted, inputs([[1.0]]))) == (0.0, Reason.RESTRICTED)
+    assert only(run(restricted, inputs([[1.0]], positions=[[100.0]]))) == (100.0, NONE)
+    assert only(run(restricted, inputs([[0.0]], positions=[[100.0]]))) == (0.0, NONE)
+
+
+def test_half_risk_is_half_of_what_the_limits_would_have_left():
+    half = {"permitted_risk": np.array([0.5])}
+    assert only(run(parameters()._replace(**half), inputs([[1.0]]))) == (50.0, Reason.RESTRICTED)
+    # ATR 0.1: the symbol's cap is what counts, and it is the cap's position that is halved.
+    capped, reason = only(run(parameters(max_symbol_exposure=0.25), inputs([[1.0]], atr=0.1)))
+    assert (capped, reason) == (237.0, Reason.SYMBOL_CAP)
+    halved = run(parameters(max_symbol_exposure=0.25)._replace(**half), inputs([[1.0]], atr=0.1))
+    assert only(halved)[0] == 118.0

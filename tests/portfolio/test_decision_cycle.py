@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from core.config_schema import CapSettings, SizingSettings
 from core.events import Bar
+from core.reasons import Reason
 from data.bar_assembler import MarketRow
 from portfolio.decision_types import AccountRow
 from portfolio.live_manager.decision_cycle import CycleResult, DecisionCycle
@@ -70,3 +71,16 @@ def test_a_signal_is_told_again_when_it_changes() -> None:
 
 def test_before_the_strategy_is_warm_nothing_is_told() -> None:
     assert decide(new_cycle([]), 0, 100.0).signals == ()
+
+
+def test_a_restriction_scales_entries_from_the_next_decision_on_and_is_told_when_it_forbids_them() -> None:
+    free = decide(new_cycle(RISING), 60, 160.0).decisions[0].target
+    halved = new_cycle(RISING)
+    halved.restrict({"momentum": 0.5})
+    assert decide(halved, 60, 160.0).decisions[0].target == free // 2
+    closed = new_cycle(RISING)
+    closed.restrict({"momentum": 0.0})
+    refused = decide(closed, 60, 160.0).decisions[0]
+    assert (refused.target, refused.reason) == (0, Reason.RESTRICTED)
+    closed.restrict({"momentum": 1.0, "another": 0.0})
+    assert decide(closed, 61, 161.0).decisions[0].target > 0
