@@ -333,10 +333,9 @@ def test_a_restricted_strategy_enters_nothing_holds_what_it_has_and_exits():
 
 
 def test_half_risk_is_half_of_what_the_limits_would_have_left():
-    half = {"permitted_risk": np.array([0.5])}
-    assert only(run(parameters()._replace(**half), inputs([[1.0]]))) == (50.0, Reason.RESTRICTED)
+    half = np.array([0.5])
+    assert only(run(parameters()._replace(permitted_risk=half), inputs([[1.0]]))) == (50.0, Reason.RESTRICTED)
     # ATR 0.1: the symbol's cap is what counts, and it is the cap's position that is halved.
-    capped, reason = only(run(parameters(max_symbol_exposure=0.25), inputs([[1.0]], atr=0.1)))
-    assert (capped, reason) == (237.0, Reason.SYMBOL_CAP)
-    halved = run(parameters(max_symbol_exposure=0.25)._replace(**half), inputs([[1.0]], atr=0.1))
-    assert only(halved)[0] == 118.0
+    loose = parameters(max_symbol_exposure=0.25)
+    assert only(run(loose, inputs([[1.0]], atr=0.1))) == (237.0, Reason.SYMBOL_CAP)
+    assert only(run(loose._replace(permitted_risk=half), inputs([[1.0]], atr=0.1)))[0] == 118.0

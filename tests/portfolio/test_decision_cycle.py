@@ -81,6 +81,7 @@ def test_a_restriction_scales_entries_from_the_next_decision_on_and_is_told_when
     closed = new_cycle(RISING)
     closed.restrict({"momentum": 0.0})
     refused = decide(closed, 60, 160.0).decisions[0]
-    assert (refused.target, refused.reason) == (0, Reason.RESTRICTED)
+    assert refused.target == 0
+    assert refused.reason is Reason.RESTRICTED
     closed.restrict({"momentum": 1.0, "another": 0.0})
     assert decide(closed, 61, 161.0).decisions[0].target > 0
