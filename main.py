@@ -31,6 +31,7 @@ from core.locks import InstanceLock
 from core.logging import log_uncaught_errors, setup
 from core.records import RecordKind
 from core.vocabulary import HaltLevel, HaltReason
+from core.wire_ring import WireRing
 from portfolio.live_manager.assembly import Assembler, Assembly
 from portfolio.live_manager.shutdown import shut_down
 from portfolio.live_manager.startup import CannotStart
@@ -115,7 +116,13 @@ def run(loaded: LoadedSettings, identity: Identity, key: bytes, clock: Clock) ->
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda got, _frame: queue.put(Shutdown(reason=signal.Signals(got).name)))
     assembly = Assembler(
-        loaded=loaded, identity=identity, ipc_key=key, journal=journal, queue=queue, clock=clock
+        loaded=loaded,
+        identity=identity,
+        ipc_key=key,
+        journal=journal,
+        queue=queue,
+        clock=clock,
+        ring=WireRing.from_environ(os.environ, clock.monotonic_ns),
     ).assemble()
     journal.append(
         RecordKind.RUN_STARTED,

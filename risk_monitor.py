@@ -25,6 +25,7 @@ from core.identity import Identity, read_ipc_key
 from core.locks import InstanceLock, is_locked
 from core.logging import log_uncaught_errors, setup
 from core.records import RecordKind
+from core.wire_ring import WireRing
 from risk.alerts import AlertHelper, Alerts, Severity
 from risk.assembly import Assembler
 from risk.rearm import open_journal, rearm
@@ -138,6 +139,7 @@ def _watch(loaded: LoadedSettings, *, refuse_if_killed: bool) -> int:
                     clock=CLOCK,
                     records=records,
                     resources=resources,
+                    ring=WireRing.from_environ(os.environ, CLOCK.monotonic_ns),
                 ).assemble()
                 return _supervise(watchdog, session, recorder, identity, loaded)
         finally:

@@ -24,6 +24,7 @@ from core.ipc import (
     Verifier,
 )
 from core.journal import Record
+from core.wire_ring import WireRing
 from risk.alerts import Alerts
 from risk.fence import Fence
 from risk.heartbeat_watch import HeartbeatWatch
@@ -55,6 +56,8 @@ class Assembler:
         What its journal held at the start.
     resources
         Closes sockets and files.
+    ring
+        Takes a copy of the broker's messages, for the flight recorder.
     """
 
     loaded: LoadedSettings
@@ -66,6 +69,7 @@ class Assembler:
     clock: Clock
     records: Sequence[Record]
     resources: ExitStack
+    ring: WireRing | None = None
 
     def assemble(self) -> tuple[Watchdog, IBSession]:
         """Make the watchdog and its broker session; neither is started."""
@@ -105,6 +109,7 @@ class Assembler:
             exchange=settings.universe.exchange,
             primary_exchanges=settings.universe.primary_exchanges,
             currency=settings.universe.currency,
+            ring=self.ring,
         )
         session.subscribe_account()
         session.subscribe_pnl()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from core.clock import Clock
+from core.config_schema import RiskSettings
 from core.errors import NotConnected, Rejected, RetryLater
 from core.events import (
     BrokerError,
@@ -52,6 +53,8 @@ from risk.kill_messages import (
     Warn,
 )
 from risk.kill_sequence import KillSequence
+from risk.kill_trace import KillTrace
+from risk.observation import Evidence, evidence_payload
 from risk.recorder import Recorder
 
 STRATEGY = "watchdog"
@@ -72,6 +75,8 @@ class Kill:
         How old the flag was when it was seen: figures count from the flag, not from our seeing it.
     closes_sent, cancel_sent_ns
         Known of an earlier incarnation of this kill, when it is taken up again.
+    evidence
+        What it was decided on, for the journal; None when the decision was not made here.
     """
 
     kill_id: str
@@ -84,6 +89,7 @@ class Kill:
     closes_sent: int = 0
     cancel_sent_ns: int | None = None
     is_resumed: bool = False
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,22 +124,27 @@ class Liquidation:
         alerts: Alerts,
         clock: Clock,
         run_id: str,
+        settings: RiskSettings,
         post: Callable[[KillEvent], None],
     ) -> None:
         self.kill = kill
         self.report: KillReport | None = None
         self._session, self._fence, self._flags = session, fence, flags
         self._recorder, self._alerts, self._clock = recorder, alerts, clock
-        self._run_id, self._post = run_id, post
+        self._run_id, self._post, self._settings = run_id, post, settings
         self._log = structlog.get_logger("kill")
         self._sequence = KillSequence(kill_id=kill.kill_id, closes_sent=kill.closes_sent)
+        self._trace = KillTrace(kill_id=kill.kill_id, closes_sent=kill.closes_sent)
         self._cancel_sent_ns = kill.cancel_sent_ns
         self._fills: dict[str, dict[str, Decimal]] = {}
 
     def start(self) -> None:
         """Cancel and fence, at once."""
         ready = self._session.state is ConnectionState.READY
-        self._carry_out(self._sequence.start(self._clock.monotonic_ns(), ready=ready))
+        now = self._clock.monotonic_ns()
+        actions = self._sequence.start(now, ready=ready)
+        self._trace.began(now, actions, ready=ready)
+        self._carry_out(actions)
 
     def poll(self) -> None:
         """Move the fence and the time-outs on."""
@@ -145,7 +156,9 @@ class Liquidation:
 
     def handle(self, event: KillEvent) -> None:
         """Give the sequence an event, do what it says."""
-        self._carry_out(self._sequence.handle(event))
+        actions = self._sequence.handle(event)
+        self._trace.took(event, actions)
+        self._carry_out(actions)
 
     def on_broker_event(self, event: Event) -> None:
         """Take from the broker's stream what concerns the kill."""
@@ -226,11 +239,14 @@ class Liquidation:
             # Whoever began it may have died before it could tell anybody.
             self._alerts.tell(Severity.CRITICAL, f"KILL ({kill.reason.value}) taken up again: {kill.detail}")
             return
-        started = body | {
+        started: dict[str, object] = {
+            **body,
             "detected_monotonic_ns": kill.detected_ns,
             "flag_mtime_ns": kill.flag_mtime_ns,
             "flag_age_ns": kill.flag_age_ns,
         }
+        if kill.evidence is not None:
+            started |= evidence_payload(kill.evidence, self._settings)
         self._recorder.write(RecordKind.KILL_STARTED, started)
         if self._cancel_sent_ns is not None:
             self._note("cancel_sent", "", at_ns=self._cancel_sent_ns)
@@ -327,6 +343,12 @@ class Liquidation:
         self._recorder.write(RecordKind.KILL_ENDED, {"kill_id": kill.kill_id, **report_body(self.report)})
         outcome = "the account is flat" if finish.flat else f"NOT flat: {_describe(self.report)}"
         self._alerts.tell(Severity.CRITICAL, f"kill ended ({kill.reason.value}): {outcome}")
+        self._keep_trace()
+
+    def _keep_trace(self) -> None:
+        """Journal what the sequence took and asked for, now that nothing waits for it."""
+        if not all(self._recorder.write(RecordKind.KILL_TRACE, part) for part in self._trace.payloads()):
+            self._alerts.tell(Severity.WARNING, "the kill can't be replayed: its trace was not journaled")
 
 
 def report_body(report: KillReport) -> dict[str, Any]:

@@ -23,18 +23,13 @@ from core.events import (
 from core.exec_ids import base_exec_id
 from core.journal import read
 from core.records import RecordKind
-from risk.checks.book_mismatch import BookView, check_book_mismatch, differing
-from risk.checks.broker_silence import check_broker_silence
-from risk.checks.daily_loss import check_daily_loss
-from risk.checks.drawdown import EquityView, check_drawdown
-from risk.checks.fill_budget import check_fill_budget
-from risk.checks.gross_exposure import check_gross_exposure
-from risk.checks.heartbeat import check_heartbeat
-from risk.checks.order_rate import OrderRateView, check_order_rate
-from risk.checks.progress import check_progress
+from risk.checks.book_mismatch import BookView, differing
+from risk.checks.drawdown import EquityView
+from risk.checks.order_rate import OrderRateView
 from risk.checks.verdict import Verdict
 from risk.equity import EquityTracker
 from risk.heartbeat_watch import HeartbeatWatch
+from risk.observation import Observation, verdicts_on
 
 _WINDOW_NS = 60_000_000_000
 
@@ -199,8 +194,12 @@ class Monitors:
         return self.equity.view(self._clock.monotonic_ns())
 
     def evaluate(self) -> tuple[Verdict, ...]:
-        """Run all checks."""
-        settings, now = self._settings, self._clock.monotonic_ns()
+        """Run all checks on what is known now."""
+        return verdicts_on(self.observe(), self._settings)
+
+    def observe(self) -> Observation:
+        """Return all that the checks look at."""
+        now = self._clock.monotonic_ns()
         main = self.heartbeats.view()
         equity = self.equity.view(now)
         self._orders.forget(now)
@@ -217,14 +216,6 @@ class Monitors:
             differs_since_ns=self._differs_since,
         )
         silent_s = None if self._silent_since is None else (now - self._silent_since) / 1e9
-        return (
-            check_heartbeat(main, settings.heartbeat),
-            check_progress(main, settings.heartbeat),
-            check_order_rate(rate, settings.order_rate),
-            check_drawdown(equity, settings.drawdown),
-            check_daily_loss(equity, settings.daily_loss),
-            check_gross_exposure(equity, settings.gross_exposure),
-            check_fill_budget(month, fills, settings.fill_budget),
-            check_book_mismatch(book, settings.book_mismatch),
-            check_broker_silence(silent_s, settings.broker_silence),
+        return Observation(
+            main=main, equity=equity, rate=rate, month=month, fills=fills, book=book, silent_s=silent_s
         )

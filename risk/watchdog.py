@@ -23,17 +23,18 @@ from core.flags import FlagFolder, FlagKind, FlagState
 from core.ib_wrapper.session import IBSession
 from core.locks import read_owner
 from core.records import RecordKind
-from core.vocabulary import ConnectionState, HaltReason
+from core.vocabulary import ConnectionState
 from risk.aftermath import Aftermath
 from risk.alerts import Alerts, Severity
 from risk.checks.flags import check_flags
-from risk.checks.verdict import CheckStatus, Confirmation, Verdict
+from risk.checks.verdict import CheckStatus, Verdict
 from risk.fence import Fence
 from risk.heartbeat_watch import HeartbeatWatch
 from risk.kill_history import KillHistory
 from risk.kill_messages import KillEvent
 from risk.liquidation import Kill, Liquidation, report_body
 from risk.monitors import Monitors
+from risk.observation import Evidence, Observation, confirmations, kills, verdicts_on
 from risk.peak import PeakStore
 from risk.questions import Questions
 from risk.recorder import Recorder
@@ -45,8 +46,6 @@ _STATUS_EVERY_NS = 250_000_000
 _JOURNAL_EVERY_NS = 5_000_000_000
 _FLAG_AGE_LIMIT_NS = 60_000_000_000
 _BATCH = 256
-# These breaches take main's lease away and are told, but do not sell the account.
-_NO_KILL = frozenset({HaltReason.BROKER_SILENCE})
 
 Item = Event | Callable[[], None]
 
@@ -105,19 +104,13 @@ class Watchdog:
         self._statuses: dict[str, CheckStatus] = {}
         self._peak_store: PeakStore | None = None
         self._next_checks = self._next_status = self._next_journal = 0
-        drawdown, daily = parts.settings.drawdown, parts.settings.daily_loss
-        gross = parts.settings.gross_exposure
-        self._confirmations = {
-            "drawdown": Confirmation(drawdown.confirmations),
-            "daily_loss": Confirmation(daily.confirmations),
-            "gross_exposure": Confirmation(gross.confirmations),
-        }
+        self._confirmations = confirmations(parts.settings)
         self._questions = Questions(
             parts.session,
             parts.monitors,
             clock=parts.clock,
             positions_every_s=parts.settings.book_mismatch.interval_s,
-            values_max_age_s=drawdown.max_age_s,
+            values_max_age_s=parts.settings.drawdown.max_age_s,
             post=inbox.put,
         )
 
@@ -219,6 +212,7 @@ class Watchdog:
                     detected_ns=now,
                     flag_mtime_ns=flag.mtime_ns,
                     flag_age_ns=age if is_plausible else 0,
+                    evidence=Evidence(check=verdict.name, flag=flag),
                 )
             )
         elif flag.kind is FlagKind.UNREADABLE:
@@ -238,22 +232,18 @@ class Watchdog:
         if self._is_ready and not self._is_killing:
             self._questions.ask_due()
             self._keep_peak()
-        verdicts = parts.monitors.evaluate()
-        self._judge(verdicts)
+        observation = parts.monitors.observe()
+        verdicts = verdicts_on(observation, parts.settings)
+        self._judge(verdicts, observation)
         for verdict in verdicts:  # after the kill has begun: what is written to the disk can wait
             self._note(verdict)
 
-    def _judge(self, verdicts: tuple[Verdict, ...]) -> None:
+    def _judge(self, verdicts: tuple[Verdict, ...], observation: Observation) -> None:
         """Kill at the first confirmed breach."""
         for verdict in verdicts:
             confirmation = self._confirmations.get(verdict.name)
-            confirmed = confirmation.take(verdict) if confirmation else verdict.is_breach
-            if (
-                confirmed
-                and verdict.reason not in _NO_KILL
-                and self._liquidation is None
-                and self._halted is None
-            ):
+            count, sample = confirmation.state if confirmation else (0, None)
+            if kills(verdict, confirmation) and self._liquidation is None and self._halted is None:
                 self._begin(
                     Kill(
                         kill_id=secrets.token_hex(3),
@@ -261,6 +251,9 @@ class Watchdog:
                         detail=verdict.detail,
                         figures=verdict.figures,
                         detected_ns=self._clock.monotonic_ns(),
+                        evidence=Evidence(
+                            check=verdict.name, observation=observation, count=count, sample=sample
+                        ),
                     )
                 )
 
@@ -304,6 +297,7 @@ class Watchdog:
             alerts=parts.alerts,
             clock=parts.clock,
             run_id=parts.run_id,
+            settings=parts.settings,
             post=self._post,
         )
         self._liquidation.start()

@@ -39,6 +39,8 @@ class Child:
         Its working folder.
     console
         File that takes its standard output and error; None leaves them on the supervisor's own.
+    descriptors
+        Of ours that it inherits.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Child:
         environment: Mapping[str, str],
         folder: Path,
         console: Path | None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._arguments = list(arguments)
         self._environment = dict(environment)
         self._folder = folder
         self._console = console
+        self._descriptors = tuple(descriptors)
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
@@ -80,6 +84,7 @@ class Child:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                pass_fds=self._descriptors,
                 preexec_fn=in_child,  # noqa: PLW1509 - the supervisor has one thread
             )
         finally:

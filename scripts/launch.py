@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -175,16 +175,16 @@ def _bar_model(settings: Settings) -> list[str]:
     ]  # fmt: skip
 
 
-def build_watchdog(run: Run, environment: Mapping[str, str]) -> Child:
-    """Describe the risk watchdog."""
-    return _child(
-        run, "risk_monitor", [sys.executable, "risk_monitor.py", "--config", str(run.config)], environment
-    )
+def build_watchdog(run: Run, environment: Mapping[str, str], descriptors: Sequence[int] = ()) -> Child:
+    """Describe the risk watchdog; it inherits ``descriptors``."""
+    arguments = [sys.executable, "risk_monitor.py", "--config", str(run.config)]
+    return _child(run, "risk_monitor", arguments, environment, descriptors)
 
 
-def build_main(run: Run, environment: Mapping[str, str]) -> Child:
-    """Describe the trading process."""
-    return _child(run, "main", [sys.executable, "main.py", "--config", str(run.config)], environment)
+def build_main(run: Run, environment: Mapping[str, str], descriptors: Sequence[int] = ()) -> Child:
+    """Describe the trading process; it inherits ``descriptors``."""
+    arguments = [sys.executable, "main.py", "--config", str(run.config)]
+    return _child(run, "main", arguments, environment, descriptors)
 
 
 def build_cost_log(run: Run, base: Mapping[str, str]) -> Child | None:
@@ -222,8 +222,21 @@ def build_panel(run: Run, base: Mapping[str, str], *, plain: bool, said: int) ->
     return Child("panel", arguments, environment=base, folder=_code_folder(), console=None)
 
 
-def _child(run: Run, name: str, arguments: list[str], environment: Mapping[str, str]) -> Child:
-    return Child(name, arguments, environment=environment, folder=_code_folder(), console=run.console(name))
+def _child(
+    run: Run,
+    name: str,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    descriptors: Sequence[int] = (),
+) -> Child:
+    return Child(
+        name,
+        arguments,
+        environment=environment,
+        folder=_code_folder(),
+        console=run.console(name),
+        descriptors=descriptors,
+    )
 
 
 def _code_folder() -> Path:

@@ -19,6 +19,7 @@ from dashboard.sources import GatewayView, read_gateway_status
 from dashboard.view import format_market_date
 from scripts import control, launch
 from scripts.child import Child, wait_for_text
+from scripts.flight_recorder import FlightRecorder
 from scripts.options import Action, Options, PaperOptions, UsageError, parse
 from scripts.supervisor import Supervisor, block_signals, is_stop_pending, unblock_signals
 from scripts.terminal import tell
@@ -155,7 +156,12 @@ def _supervise(
     environment = launch.build_environment(
         run, os.environ, port=port, symbols=options.paper.symbols if options.paper else ()
     )
-    watchdog, trader = launch.build_watchdog(run, environment), launch.build_main(run, environment)
+    recorder = FlightRecorder(run, say)
+    recorder.open_rings(("risk_monitor", "main"))
+    watchdog, trader = (
+        build(run, environment | recorder.environment(name), recorder.descriptors(name))
+        for name, build in (("risk_monitor", launch.build_watchdog), ("main", launch.build_main))
+    )
     children += [watchdog, trader]
     supervisor = Supervisor(
         run,
@@ -164,6 +170,7 @@ def _supervise(
         main=trader,
         death_s=settings.risk.heartbeat.timeout_s + 7.0,
         say=say,
+        recorder=recorder,
     )
     supervisor.start()
     cost_log = launch.build_cost_log(run, os.environ)
@@ -180,6 +187,7 @@ def _supervise(
     finally:
         panel.stop(3.0)
         say.to_terminal = True
+        recorder.finish()
     if outcome.code != ExitCode.CLEAN and sys.stdout.isatty() and not options.plain:
         _show_last_lines((watchdog, trader))  # the panel cuts them off; plain lines have shown them already
     return code

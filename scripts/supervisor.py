@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.exit_codes import ExitCode
-from dashboard.sources import WatchdogView, read_gateway_status, read_watchdog
+from dashboard.sources import WatchdogView, read_gateway_status, read_main, read_watchdog
 from scripts.child import Child
+from scripts.flight_recorder import FlightRecorder
 from scripts.launch import Run
 
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -74,6 +75,8 @@ class Supervisor:
         How long the watchdog may take to notice that main is gone.
     say
         Takes one line for the operator.
+    recorder
+        Has an incident file written about each halt.
     """
 
     def __init__(
@@ -85,8 +88,10 @@ class Supervisor:
         main: Child,
         death_s: float,
         say: Callable[[str], None],
+        recorder: FlightRecorder | None = None,
     ) -> None:
         self._run = run
+        self._recorder = recorder
         self._gateway, self._watchdog, self._main = gateway, watchdog, main
         self._death_s = death_s
         self._say = say
@@ -114,6 +119,7 @@ class Supervisor:
             number = self._next_signal(_POLL_S)
             if number in STOP_SIGNALS:
                 return Outcome(text=f"asked to stop ({number.name})")
+            self._look_for_incident()
             for check in checks:
                 outcome = check()
                 if outcome is not None:
@@ -133,6 +139,7 @@ class Supervisor:
         if view is not None and view.is_killing and self._watchdog.is_running:
             self._say("a kill is in progress; waiting until the watchdog has proved its end ...")
             self._await_kill_end(_KILL_S)
+        self._look_for_incident(is_last=True)
         killed = self._kill_said or self._is_killed()
         if not self._stop_child(self._watchdog, _WATCHDOG_STOP_S):
             self._say("risk_monitor did not stop in time and was ended")
@@ -226,6 +233,14 @@ class Supervisor:
         )
 
     # --- helpers -----------------------------------------------------------------------------------------
+
+    def _look_for_incident(self, *, is_last: bool = False) -> None:
+        if self._recorder is None:
+            return
+        main = read_main(self._run.logs)
+        main = main if main is not None and main.run_id == self._run.run_id else None
+        children = [child for child in (self._main, self._watchdog, self._gateway) if child is not None]
+        self._recorder.look(main, self._watchdog_view(), children, is_last=is_last)
 
     def _watchdog_view(self) -> WatchdogView | None:
         view = read_watchdog(self._run.logs)

@@ -24,6 +24,7 @@ from core.ib_wrapper.liveness import Figures, Liveness
 from core.ib_wrapper.pacing import PacingWindow
 from core.ib_wrapper.state import Change, next_state
 from core.vocabulary import ConnectionState
+from core.wire_ring import WireRing
 
 _TICK_S: Final = 0.1
 # A connection that held for so long was a good one: the next loss starts with a short wait again.
@@ -67,6 +68,8 @@ class Connection:
     ----------
     emit
         Takes each ``ConnectionChanged``.
+    ring
+        Takes a copy of each message, for the flight recorder.
     """
 
     def __init__(
@@ -78,7 +81,9 @@ class Connection:
         emit: Callable[[Event], None],
         owner: Owner,
         log: structlog.typing.FilteringBoundLogger,
+        ring: WireRing | None = None,
     ) -> None:
+        self._ring = ring
         self._settings = settings
         self._client_id = client_id
         self._clock = clock
@@ -214,6 +219,7 @@ class Connection:
             clock=self._clock,
             stopping=self._stopping,
             name=f"ib-{self._client_id}",
+            ring=self._ring,
         )
         with self._changed:
             self._impairments.clear()

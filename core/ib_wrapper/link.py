@@ -22,6 +22,7 @@ from core.errors import RetryLater
 from core.ib_wrapper.outbox import Outbox
 from core.ib_wrapper.pacing import PacingWindow
 from core.ib_wrapper.wire import FrameBuffer, ServerHello, StreamOutOfStep, hello, parse_server_hello
+from core.wire_ring import WireRing
 
 _RECEIVE_BYTES: Final = 1 << 18
 _SLICE_MS: Final = 100
@@ -107,6 +108,8 @@ class Link:
         Called on the reader thread with each batch of received payloads.
     on_lost
         Called once, on any thread, when the link ends for another reason than ``close``.
+    ring
+        Takes a copy of each message, for the flight recorder.
     """
 
     def __init__(
@@ -119,7 +122,9 @@ class Link:
         pacing: PacingWindow,
         clock: Clock,
         name: str,
+        ring: WireRing | None = None,
     ) -> None:
+        self._ring = ring
         self._connection = connection
         self._buffer = buffer
         self._pending = pending
@@ -132,7 +137,7 @@ class Link:
         self._on_lost: Callable[[str], None] = lambda _: None
         self._threads: list[threading.Thread] = []
         self.server = server
-        self.outbox = Outbox(connection, pacing, clock)
+        self.outbox = Outbox(connection, pacing, clock, ring)
         self.bytes_received = 0
         self.last_received_ns = clock.monotonic_ns()
 
@@ -147,6 +152,7 @@ class Link:
         clock: Clock,
         stopping: threading.Event,
         name: str,
+        ring: WireRing | None = None,
     ) -> Link:
         """Connect and exchange versions; the link isn't reading yet.
 
@@ -171,7 +177,7 @@ class Link:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, buffer, server, pending, pacing=pacing, clock=clock, name=name)
+        return cls(connection, buffer, server, pending, pacing=pacing, clock=clock, name=name, ring=ring)
 
     def start(self, on_payloads: Callable[[list[bytes]], None], on_lost: Callable[[str], None]) -> None:
         """Start reading and writing."""
@@ -239,7 +245,7 @@ class Link:
         reason = "the reader ended unexpectedly"
         try:
             if self._pending:
-                self._on_payloads(self._pending)
+                self._take(self._pending)
             reason = self._read_until_end()
         except StreamOutOfStep as error:
             reason = str(error)
@@ -266,5 +272,11 @@ class Link:
             self.last_received_ns = self._clock.monotonic_ns()
             payloads = self._buffer.feed(data)
             if payloads:
-                self._on_payloads(payloads)
+                self._take(payloads)
         return "closed"
+
+    def _take(self, payloads: list[bytes]) -> None:
+        if self._ring is not None:
+            for payload in payloads:
+                self._ring.received(payload)
+        self._on_payloads(payloads)

@@ -19,6 +19,7 @@ from typing import Final
 from core.clock import Clock
 from core.errors import NotConnected, RetryLater
 from core.ib_wrapper.pacing import PacingWindow
+from core.wire_ring import WireRing
 
 _MAX_QUEUED: Final = 10_000
 _POLL_MS: Final = 50
@@ -53,9 +54,14 @@ class Outbox:
     ----------
     connection
         A connected, non-blocking socket; it is never closed here.
+    ring
+        Takes a copy of each message that was sent, for the flight recorder.
     """
 
-    def __init__(self, connection: socket.socket, pacing: PacingWindow, clock: Clock) -> None:
+    def __init__(
+        self, connection: socket.socket, pacing: PacingWindow, clock: Clock, ring: WireRing | None = None
+    ) -> None:
+        self._ring = ring
         self._connection = connection
         self._pacing = pacing
         self._clock = clock
@@ -213,6 +219,8 @@ class Outbox:
         self._stalled_since_ns = None
         self._writing.state = TicketState.SENT
         self._writing.sent_monotonic_ns = now_ns
+        if self._ring is not None:
+            self._ring.sent(self._writing.frame[4:])  # without its length
         self._writing = None
         self.sent += 1
         self._changed.notify_all()

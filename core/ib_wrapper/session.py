@@ -33,6 +33,7 @@ from core.ib_wrapper.times import zone_named
 from core.ib_wrapper.translate import ib_order
 from core.ib_wrapper.types import ContractInfo, SessionStatistics
 from core.vocabulary import ConnectionState, Unknown
+from core.wire_ring import WireRing
 
 
 class IBSession:
@@ -54,6 +55,8 @@ class IBSession:
         Where stocks are looked up.
     zone
         Time zone of the TWS login: executions are stamped in it.
+    ring
+        Takes a copy of each message, for the flight recorder.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class IBSession:
         primary_exchanges: Mapping[str, str] = MappingProxyType({}),
         currency: str = "USD",
         zone: str = "America/New_York",
+        ring: WireRing | None = None,
     ) -> None:
         check_ibapi()
         silence_ibapi()
@@ -107,7 +111,7 @@ class IBSession:
             data_type=settings.market_data_type,
         )
         self._connection = Connection(
-            settings, client_id=client_id, clock=clock, emit=sink, owner=self, log=self._log
+            settings, client_id=client_id, clock=clock, emit=sink, owner=self, log=self._log, ring=ring
         )
         self._responder = self._new_responder(sink, clock)
         self._callbacks = self._new_callbacks(sink, clock, zone)

@@ -11,8 +11,9 @@ from core.clock import Clock
 from core.config_loader import LoadedSettings
 from core.csv_log import OrderSubmissionLog
 from core.event_queue import EventQueue
-from core.events import BrokerSnapshot, Halt
+from core.events import BrokerSnapshot
 from core.flags import FlagFolder
+from core.halts import halt_of_command
 from core.ib_wrapper.session import IBSession
 from core.identity import Identity
 from core.ipc.commands import COMMAND, Command, CommandServer
@@ -21,7 +22,8 @@ from core.ipc.heartbeat import HEARTBEAT, HeartbeatListener, HeartbeatPublisher
 from core.ipc.messages import Signer, Verifier
 from core.journal import Journal
 from core.restrictions import RestrictionFolder
-from core.vocabulary import ConnectionState, HaltLevel, HaltReason
+from core.vocabulary import ConnectionState, HaltReason
+from core.wire_ring import WireRing
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed
 from data.warmup import load_history
@@ -83,6 +85,8 @@ class Assembler:
         Main's journal, open for writing.
     queue, clock
         The engine's.
+    ring
+        Takes a copy of the broker's messages, for the flight recorder.
     """
 
     def __init__(
@@ -94,7 +98,9 @@ class Assembler:
         journal: Journal,
         queue: EventQueue,
         clock: Clock,
+        ring: WireRing | None = None,
     ) -> None:
+        self._ring = ring
         self._loaded = loaded
         self._settings = loaded.settings
         self._folders = loaded.folders
@@ -192,6 +198,7 @@ class Assembler:
             exchange=universe.exchange,
             primary_exchanges=universe.primary_exchanges,
             currency=universe.currency,
+            ring=self._ring,
         )
 
     def _execution(
@@ -375,15 +382,7 @@ class Assembler:
         )
 
     def _on_command(self, command: Command, body: Mapping[str, object]) -> None:
-        level = HaltLevel.HALTED if command is Command.HALT else HaltLevel.REDUCE_ONLY
-        self._queue.put(
-            Halt(
-                level=level,
-                reason=HaltReason.WATCHDOG_COMMAND,
-                detail=str(body.get("reason", "")),
-                source=WATCHDOG,
-            )
-        )
+        self._queue.put(halt_of_command(command, str(body.get("reason", ""))))
 
 
 def close_lane(lane: OrderLane) -> None:

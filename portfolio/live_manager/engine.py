@@ -33,6 +33,7 @@ from core.events import (
     Shutdown,
     Timer,
 )
+from core.halts import takes_effect
 from core.journal import Journal
 from core.records import RecordKind
 from core.vocabulary import ConnectionState, HaltLevel, HaltReason
@@ -188,7 +189,7 @@ class Engine:
 
     def halt(self, halt: Halt) -> None:
         """Stop at ``halt.level``; a lower or equal level changes nothing. Only a new process can trade again."""
-        if halt.level <= self._p.status.halt_level:
+        if not takes_effect(halt, self._p.status.halt_level):
             return
         if halt.level >= HaltLevel.HALTED:
             self._p.lane.close(halt.reason.value)

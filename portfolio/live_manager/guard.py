@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from core.clock import Clock
 from core.events import Halt
-from core.flags import FlagFolder, FlagKind, FlagState
+from core.flags import FlagFolder
+from core.halts import halt_of_flag
 from core.ipc.heartbeat import HeartbeatListener
-from core.vocabulary import HaltLevel, HaltReason
-
-_REASONS = {
-    FlagKind.KILL_NOW: HaltReason.KILL_NOW_FLAG,
-    FlagKind.KILL: HaltReason.KILL_FLAG,
-    FlagKind.UNREADABLE: HaltReason.FLAG_FOLDER,
-}
 
 
 class Guard:
@@ -43,8 +37,7 @@ class Guard:
 
     def flag_halt(self) -> Halt | None:
         """Halt that a standing flag asks for; None when there is none."""
-        state = self._flags.present()
-        return halt_of(state) if state.stands else None
+        return halt_of_flag(self._flags.present())
 
     def has_lease(self) -> bool:
         """Whether the watchdog watches, says so, and said so recently enough to open risk under it."""
@@ -53,8 +46,3 @@ class Guard:
         if last is None or last.body.get("lease") is not True:
             return False
         return self._clock.monotonic_ns() - last.monotonic_ns <= self._lease_ns
-
-
-def halt_of(state: FlagState) -> Halt:
-    """Halt that a standing flag means."""
-    return Halt(level=HaltLevel.HALTED, reason=_REASONS[state.kind], detail=state.detail, source="flags")

@@ -54,6 +54,15 @@ class Confirmation:
         self._count = 0
         self._sample: int | None = None
 
+    @property
+    def state(self) -> tuple[int, int | None]:
+        """Breaches counted so far, and the sample of the last one."""
+        return self._count, self._sample
+
+    def restore(self, count: int, sample: int | None) -> None:
+        """Go on from an earlier ``state``."""
+        self._count, self._sample = count, sample
+
     def take(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` completes the confirmation."""
         if verdict.is_breach:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from core.journal import read
 from core.records import RecordKind
-from tests.acceptance.system import System
+from tests.acceptance.system import ROOT, System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 LONG = ("--sessions", "200")
@@ -64,6 +67,7 @@ def test_the_kill_flag_flattens_refuses_the_next_start_and_waits_for_a_human(sys
     assert kill["flat"] is True
     assert kill["flag_to_cancel_sent_ms"] <= kill["flag_to_flat_ms"]
     assert system.leftovers() == []
+    assert_an_incident_was_written_and_decides_the_same_again(system)
 
     refused = system.call("--paper", "--sessions", "1")
     assert refused.returncode == 4
@@ -75,6 +79,28 @@ def test_the_kill_flag_flattens_refuses_the_next_start_and_waits_for_a_human(sys
     assert not list(system.flags.glob("*.flag"))
     system.start("--sessions", "1")
     assert system.wait(300.0) == 0, system.terminal()[-3000:]
+
+
+def assert_an_incident_was_written_and_decides_the_same_again(system: System) -> None:
+    (path,) = (system.folder / "results" / "incidents").glob("*.json")
+    document = json.loads(path.read_text())
+    assert path.with_suffix(".md").exists()
+    assert {one["name"] for one in document["processes"]} == {"main", "risk_monitor", "gateway"}
+    for name in (
+        "main",
+        "risk_monitor",
+    ):  # both sockets, both directions: an order or a cancel, and an answer
+        directions = {message["direction"] for message in document["wires"][name]}
+        assert directions == {"in", "out"}, name
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.incident", "replay", path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "same    main's halt: HALTED watchdog_command" in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
