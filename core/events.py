@@ -15,6 +15,7 @@ from core.exec_ids import base_exec_id
 from core.vocabulary import (
     BrokerStatus,
     ConnectionState,
+    ExecutionMethod,
     FeedStatus,
     HaltLevel,
     HaltReason,
@@ -101,6 +102,10 @@ class Order:
 
     ``parent_ref`` attaches a child to its entry (it works only when the entry has filled);
     ``oca_group`` names orders of which a fill of one reduces the others.
+
+    ``method`` is how it is worked (None for a stop); ``algo`` names a strategy of IB's (IBALGO) with its parameters.
+    ``peg_offset`` is how far a pegged order betters its peg. From ``until_ns`` on (market time; None: the end of its
+    day) the remainder policy decides about the rest. ``root_ref`` is the order that it replaces or goes on with.
     """
 
     order_ref: str
@@ -119,6 +124,12 @@ class Order:
     parent_ref: str | None = None
     oca_group: str | None = None
     arrival_price: float | None = None
+    method: ExecutionMethod | None = None
+    algo: str | None = None
+    algo_params: tuple[tuple[str, str], ...] = ()
+    peg_offset: Decimal | None = None
+    until_ns: int | None = None
+    root_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +162,9 @@ class OpenOrderReport:
     status: BrokerStatus
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    peg_offset: Decimal | None = None
+    algo: str = ""
+    algo_params: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

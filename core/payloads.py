@@ -7,7 +7,7 @@ from dataclasses import fields
 from decimal import Decimal
 
 from core.events import Commission, Execution, Order
-from core.vocabulary import OrderType, Purpose, Side, TimeInForce
+from core.vocabulary import ExecutionMethod, OrderType, Purpose, Side, TimeInForce
 
 Payload = Mapping[str, object]
 
@@ -18,11 +18,13 @@ _COMMISSION_FIELDS = tuple(field.name for field in fields(Commission))
 
 def intent_payload(order: Order, order_id: int) -> dict[str, object]:
     """Make the payload of an ORDER_INTENT: every field of the order, and the id under which it will be sent."""
-    return {**{name: _plain(getattr(order, name)) for name in _ORDER_FIELDS}, "order_id": order_id}
+    plain = {name: _plain(getattr(order, name)) for name in _ORDER_FIELDS}
+    return {**plain, "algo_params": [list(pair) for pair in order.algo_params], "order_id": order_id}
 
 
 def order_of(payload: Payload) -> Order:
-    """Read the order of an ORDER_INTENT payload."""
+    """Read the order of an ORDER_INTENT payload; fields that an older journal doesn't have keep their defaults."""
+    method = _optional_text(payload, "method")
     return Order(
         order_ref=text(payload, "order_ref"),
         strategy=text(payload, "strategy"),
@@ -40,6 +42,12 @@ def order_of(payload: Payload) -> Order:
         parent_ref=_optional_text(payload, "parent_ref"),
         oca_group=_optional_text(payload, "oca_group"),
         arrival_price=_optional_float(payload, "arrival_price"),
+        method=None if method is None else ExecutionMethod(method),
+        algo=_optional_text(payload, "algo"),
+        algo_params=_pairs(payload, "algo_params"),
+        peg_offset=_optional_decimal(payload, "peg_offset"),
+        until_ns=_optional_integer(payload, "until_ns"),
+        root_ref=_optional_text(payload, "root_ref"),
     )
 
 
@@ -90,6 +98,15 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Decimal | str) else value
 
 
+def _pairs(payload: Payload, key: str) -> tuple[tuple[str, str], ...]:
+    value = payload.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise TypeError(f"{key} must be a list of pairs, not {value!r}")
+    return tuple((str(name), str(text)) for name, text in value)
+
+
 def text(payload: Payload, key: str) -> str:
     """Return the string under ``key``."""
     value = payload[key]
@@ -117,6 +134,10 @@ def _optional_text(payload: Payload, key: str) -> str | None:
 
 def _optional_decimal(payload: Payload, key: str) -> Decimal | None:
     return None if payload.get(key) is None else decimal(payload, key)
+
+
+def _optional_integer(payload: Payload, key: str) -> int | None:
+    return None if payload.get(key) is None else integer(payload, key)
 
 
 def _optional_float(payload: Payload, key: str) -> float | None:

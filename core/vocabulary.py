@@ -38,6 +38,9 @@ class OrderType(StrEnum):
     TRAIL = "TRAIL"
     MARKET_ON_CLOSE = "MOC"
     LIMIT_ON_CLOSE = "LOC"
+    RELATIVE = "REL"
+    """pegged to the near touch"""
+    PEGGED_TO_MIDPOINT = "PEG MID"
 
 
 class ExecutionMethod(StrEnum):

@@ -36,6 +36,7 @@ FRACTIONAL = 10243
 Known = TypeVar("Known", OrderType, TimeInForce)
 
 _MOST_SHARES = Decimal(100_000_000)
+_NOT_SIMULATED = frozenset({OrderType.RELATIVE, OrderType.PEGGED_TO_MIDPOINT})
 _NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_ON_CLOSE})
 _NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _AUCTION_CUTOFF_NS = 600 * NS_PER_S  # orders for the closing auction must come ten minutes before it
@@ -68,7 +69,7 @@ def read_terms(ticket: OrderTicket, listing: Listing | None, account_id: str) ->
     if refusal is not None:
         return refusal
     kind = _known(OrderType, ticket.order_type)
-    if kind is None:
+    if kind is None or kind in _NOT_SIMULATED:
         return Refusal(
             UNSUPPORTED_TYPE,
             f"Unsupported order type for this exchange and security type: {ticket.order_type!r}",

@@ -9,6 +9,7 @@ from typing import Any, Final
 from ibapi.common import UNSET_DOUBLE
 from ibapi.contract import Contract
 from ibapi.order import Order as IbOrder
+from ibapi.tag_value import TagValue
 
 from core.events import Execution, OpenOrderReport, Order, PositionReport
 from core.ib_wrapper.oca import OcaGroup
@@ -16,6 +17,8 @@ from core.ib_wrapper.types import ContractInfo
 from core.vocabulary import BrokerStatus, OrderType, Side
 
 _CURRENCY: Final = "USD"
+_PEGGED: Final = frozenset({OrderType.RELATIVE, OrderType.PEGGED_TO_MIDPOINT})
+_PEGGED_TEXTS: Final = frozenset(one.value for one in _PEGGED)
 _STATUSES: Final = {status.value: status for status in BrokerStatus}
 _SIDES: Final = {"BOT": Side.BUY, "BUY": Side.BUY, "SLD": Side.SELL, "SELL": Side.SELL, "SSHORT": Side.SELL}
 _BAR_SIZES: Final = {
@@ -146,8 +149,13 @@ def ib_order(
             wanted.auxPrice = format(order.trailing_amount, "f")
         if order.stop_price is not None:
             wanted.trailStopPrice = format(order.stop_price, "f")
+    elif order.order_type in _PEGGED:
+        wanted.auxPrice = format(order.peg_offset or Decimal(0), "f")
     elif order.stop_price is not None:
         wanted.auxPrice = format(order.stop_price, "f")
+    if order.algo is not None:
+        wanted.algoStrategy = order.algo
+        wanted.algoParams = [TagValue(key, value) for key, value in order.algo_params]
     if group is not None:
         wanted.ocaGroup = group.name
         wanted.ocaType = group.kind
@@ -159,6 +167,8 @@ def ib_order(
 
 def open_order(order_id: int, contract: Any, order: Any, state: Any) -> OpenOrderReport:  # noqa: ANN401 (ibapi)
     """Report of one ``openOrder`` callback."""
+    is_pegged = order.orderType in _PEGGED_TEXTS
+    aux_price = price_or_none(order.auxPrice)
     return OpenOrderReport(
         order_ref=order.orderRef,
         order_id=order_id,
@@ -170,7 +180,10 @@ def open_order(order_id: int, contract: Any, order: Any, state: Any) -> OpenOrde
         order_type=order.orderType,
         status=status_of(state.status),
         limit_price=price_or_none(order.lmtPrice),
-        stop_price=price_or_none(order.auxPrice),
+        stop_price=None if is_pegged else aux_price,
+        peg_offset=aux_price if is_pegged else None,
+        algo=str(order.algoStrategy or ""),
+        algo_params=tuple((str(one.tag), str(one.value)) for one in order.algoParams or ()),
     )
 
 

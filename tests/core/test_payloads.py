@@ -18,7 +18,7 @@ from core.payloads import (
     intent_payload,
     order_of,
 )
-from core.vocabulary import Side
+from core.vocabulary import OrderType, Purpose, Side
 
 texts = st.text(min_size=1, max_size=20)
 ids = st.integers(0, 2**31 - 1)
@@ -38,6 +38,24 @@ def test_an_order_survives_the_journal(order, order_id):
     payload = journaled(intent_payload(order, order_id))
     assert order_of(payload) == order
     assert payload["order_id"] == order_id
+
+
+def test_an_order_of_an_old_journal_is_still_read():
+    order = Order(
+        order_ref="BS-run00001-000001-E",
+        strategy="momentum",
+        symbol="IBM",
+        side=Side.BUY,
+        quantity=Decimal(100),
+        order_type=OrderType.MARKET,
+        purpose=Purpose.ENTRY,
+        reason="entry",
+        created_ns=1,
+    )
+    payload = journaled(intent_payload(order, 7))
+    for key in ("method", "algo", "algo_params", "peg_offset", "until_ns", "root_ref"):
+        del payload[key]
+    assert order_of(payload) == order
 
 
 @given(executions, texts, st.none() | st.floats(0.01, 1e6))

@@ -12,6 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ibapi.client import EClient
+from ibapi.contract import Contract
+from ibapi.order import Order as IbOrder
+from ibapi.order_state import OrderState as IbOrderState
+from ibapi.tag_value import TagValue
 
 from core.errors import IncompatibleIbapi
 from core.ib_wrapper import selftest, translate
@@ -267,3 +271,33 @@ def test_another_version_or_signature_of_ibapi_is_refused(monkeypatch: pytest.Mo
     assert any("cancelOrder" in problem for problem in problems)
     with pytest.raises(IncompatibleIbapi, match=r"requirements\.lock"):
         selftest.check_ibapi.__wrapped__()
+
+
+# --- orders as the broker shows them -----------------------------------------------------------------------
+
+
+def shown(**fields: object) -> tuple[Contract, IbOrder, IbOrderState]:
+    contract, order, state = Contract(), IbOrder(), IbOrderState()
+    contract.symbol, contract.secType, contract.currency = "IBM", "STK", "USD"
+    order.action, order.totalQuantity, order.orderType = "BUY", 300, "MKT"
+    for name, value in fields.items():
+        setattr(order, name, value)
+    return contract, order, state
+
+
+def test_an_open_order_tells_its_algorithm() -> None:
+    params = [TagValue("adaptivePriority", "Patient")]
+    report = translate.open_order(7, *shown(algoStrategy="Adaptive", algoParams=params))
+    assert (report.algo, report.algo_params) == ("Adaptive", (("adaptivePriority", "Patient"),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stop", "offset"), [("STP", "0.05", None), ("REL", None, "0.05"), ("PEG MID", None, "0.05")]
+)
+def test_the_auxiliary_price_is_a_stop_or_the_offset_of_a_peg(
+    kind: str, stop: str | None, offset: str | None
+) -> None:
+    report = translate.open_order(7, *shown(orderType=kind, auxPrice=0.05))
+    assert report.stop_price == (None if stop is None else Decimal(stop))
+    assert report.peg_offset == (None if offset is None else Decimal(offset))
+    assert report.algo == ""

@@ -317,6 +317,31 @@ def test_a_late_end_is_not_taken_for_the_next_answer(tws: ScriptedTws, events: E
     assert [p.symbol for p in found] == ["AAPL"]
 
 
+def test_an_algorithm_goes_out_with_its_parameters_and_a_peg_with_its_offset(
+    tws: ScriptedTws, events: Events
+) -> None:
+    twap = order(
+        order_type=OrderType.MARKET,
+        limit_price=None,
+        algo="Twap",
+        algo_params=(("startTime", "20120518-10:00:00 US/Eastern"), ("allowPastEndTime", "0")),
+    )
+    pegged = order(
+        "BS-2", order_type=OrderType.RELATIVE, limit_price=Decimal("101.25"), peg_offset=Decimal("0.01")
+    )
+    with session_at(tws.port, events) as session:
+        peer = ready(tws, session)
+        session.place(1, twap)
+        fields = tuple(peer.expect(3))
+        assert fields[18] == "MKT"
+        place = fields.index("Twap")
+        assert fields[place : place + 6] == (
+            "Twap", "2", "startTime", "20120518-10:00:00 US/Eastern", "allowPastEndTime", "0",
+        )  # fmt: skip
+        session.place(2, pegged)
+        assert peer.expect(3)[16:21] == ["BUY", "100", "REL", "101.25", "0.01"]
+
+
 def test_open_orders_are_answered_with_every_field(tws: ScriptedTws, events: Events) -> None:
     with session_at(tws.port, events) as session:
         peer = ready(tws, session)
