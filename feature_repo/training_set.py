@@ -49,7 +49,8 @@ class TrainingSet:
     @property
     def complete(self) -> npt.NDArray[np.bool_]:
         """Decisions whose features are all known, shape (decisions,): those that live trading would judge."""
-        return ~np.isnan(self.values).any(axis=1)
+        known: npt.NDArray[np.bool_] = ~np.isnan(self.values).any(axis=1)
+        return known
 
 
 def training_set(

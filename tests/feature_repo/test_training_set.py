@@ -85,7 +85,7 @@ def test_decisions_without_usable_features_are_counted_by_reason(folder):
     moments = [
         session(date(2000, 3, 1)).open_ns,
         TUESDAY.open_ns,
-        CALENDAR.session_on(date(2013, 4, 29)).open_ns,
+        session(date(2013, 4, 29)).open_ns,
     ]
     found = ask(folder, ["AAPL", "TSLA", "IBM"], moments)
     assert found.unknown == {Why.NO_SYMBOL: 2, Why.TOO_OLD: 1}
