@@ -49,8 +49,7 @@ class TrainingSet:
     @property
     def complete(self) -> npt.NDArray[np.bool_]:
         """Decisions whose features are all known, shape (decisions,): those that live trading would judge."""
-        known: npt.NDArray[np.bool_] = ~np.isnan(self.values).any(axis=1)
-        return known
+        return np.asarray(~np.isnan(self.values).any(axis=1), dtype=np.bool_)
 
 
 def training_set(
