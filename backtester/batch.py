@@ -245,7 +245,9 @@ class _Work:
         for account, news in enumerate(signals.news):
             mark_news(signals.weights[account * symbols : (account + 1) * symbols], news)
         market = part.market.only(0) if self.per_symbol else part.market
-        rules = rules_of(self.settings, market, self.weights, partner_columns(strategies, market.symbols))
+        names = [strategy.name for strategy in strategies]
+        partners = partner_columns(strategies, market.symbols)
+        rules = rules_of(self.settings, market, names, self.weights, partners)
         cash = int(self.settings.backtest.cash * MICRO)
         spans = np.array([(window.first, window.end) for _place, window in part.windows], dtype=np.int64)
         figures = np.empty((len(spans), *self.figures.shape[2:]))

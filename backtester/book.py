@@ -58,7 +58,8 @@ class Book(NamedTuple):
 
     ``position`` is signed. ``kind``, ``left`` (signed), ``filled``, ``turnover``, ``charged``, ``month_shares``,
     ``reason``, ``decided`` (bar), ``limit`` (0 for a market order) and ``next_stop`` belong to the working order; ``stop``
-    is the price of the position's protective stop, 0 for none. ``said`` and ``told`` hold the last reason of the decision and the last denial.
+    is the price of the position's protective stop, 0 for none, and ``trail`` the distance at which it follows the best price,
+    0 if it is fixed (see `backtester.trailing`). ``said`` and ``told`` hold the last reason of the decision and the last denial.
     """
 
     position: FloatMatrix
@@ -73,6 +74,7 @@ class Book(NamedTuple):
     limit: IntMatrix
     next_stop: IntMatrix
     stop: IntMatrix
+    trail: IntMatrix
     said: IntMatrix
     told: IntMatrix
 
@@ -113,6 +115,7 @@ def new_book(strategies: int, symbols: int) -> Book:
         decided=np.zeros(shape, dtype=np.int64),
         next_stop=np.zeros(shape, dtype=np.int64),
         stop=np.zeros(shape, dtype=np.int64),
+        trail=np.zeros(shape, dtype=np.int64),
         said=np.zeros(shape, dtype=np.int64),
         told=np.zeros(shape, dtype=np.int64),
     )

@@ -44,6 +44,7 @@ from backtester.quiet_bars import (
     Holdings,
     Pause,
     accrues,
+    catch_up,
     new_holdings,
     observe,
     pass_quiet_bars,
@@ -53,6 +54,7 @@ from backtester.quiet_bars import (
     with_drawdown,
 )
 from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape
+from backtester.trailing import follow_bar
 from core.kernel import borrowing_kernel, inlined_kernel, kernel
 from portfolio.decision import decide_into
 from portfolio.decision_types import AccountRow, DecisionInputs, DecisionParameters, DecisionState
@@ -66,7 +68,7 @@ FIRST_RECORDS = 1024
 
 
 class Rules(NamedTuple):
-    """How the account trades; ``passes_quiet_bars`` is False only for tests of it."""
+    """How the account trades; ``trails``: whether any stop may trail, ``passes_quiet_bars`` is False only for tests of it."""
 
     decision: DecisionParameters
     orders: OrderRules
@@ -74,6 +76,7 @@ class Rules(NamedTuple):
     carry: Carry
     at_close: bool
     day_orders: bool
+    trails: bool
     passes_quiet_bars: bool
 
 
@@ -268,7 +271,7 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             bar, day, sums = pass_quiet_bars(
                 (bar, start.end),
                 (watch, tape.news, clock.session),
-                (decision, rules.carry),
+                (decision, rules.carry, rules.trails),
                 holdings,
                 Pause(throttle, money.cash, event, settling),
                 day,
@@ -276,6 +279,8 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
                 desk.closes,
                 curve,
             )
+            if rules.trails:
+                catch_up(book, holdings)
             if bar == start.end:
                 break
         begins = bar > start.first and watch.turns[bar] & SESSION_BEGINS != 0
@@ -290,15 +295,17 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             money = Money(money.cash, money.settled, clock.month[bar], 0, 0)
         if begins and (event <= bar or accrues(rules.carry, holdings, money.cash)):
             money, next_event = _overnight(tape, rules.carry, book, money, records, bar, next_event)
-            works = observe(book, holdings)
-        if works or stop_reached(watch, holdings, bar):
+            works = observe(book, holdings, rules.trails)
+        if works or stop_reached(watch, holdings, bar, rules.trails):
             account = Account(book, directions, desk.due, records)
             for symbol in range(kind.shape[1]):
-                if can_fill(kind, book.stop, position, tape.bars, bar, symbol):
+                if can_fill(kind, book.stop, book.trail, position, tape.bars, bar, symbol):
                     money = _trade(tape, rules, account, money, bar, symbol)
                     changed = True
                     if decision.cash_account:  # nobody asks a margin account for settled cash
                         settling = max(settling, clock.settles[clock.session[bar]])
+        if rules.trails and follow_bar(book, tape.bars, bar):
+            changed = True
         if rules.day_orders and works and clock.is_last[bar]:
             expire_orders(book, records, bar)
             changed = True
@@ -310,7 +317,7 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             )
             day = session_ended(day, desk.closes)
         if changed:
-            works = observe(book, holdings)
+            works = observe(book, holdings, rules.trails)
         gross, net = _values(holdings, watch.close, bar)
         day = valued(day, money.cash + net, gross)
         if abs(day.nlv) > LARGEST_NLV:
@@ -334,7 +341,7 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
         if is_news(position, targets, reasons, book.said):
             decided = Decided(bar, not clock.is_last[bar], targets, reasons, rows, tape.bars)
             place_orders(rules.orders, book, records, decided)
-            works = observe(book, holdings)
+            works = observe(book, holdings, rules.trails)
         stands = not works and rules.passes_quiet_bars
         if stands:
             stands = decision_stands(throttle, signals, position, targets, reasons)

@@ -7,7 +7,7 @@ Inside a bar only its open, high, low and close are known, so each rule takes wh
 2. Inside the bar: a limit entry fills at its limit when the bar trades *through* it; a touch is not enough, since others
    stand before us. A protective stop is hit when the bar's range reaches it. It fills at its price, or at the open when
    the bar opens beyond it (a gap). The stop of an entry that filled in this bar works in it too: it lies behind the
-   limit, so a bar that reaches it has passed the limit before.
+   limit, so a bar that reaches it has passed the limit before. Stops that trail stand in `backtester.trailing`.
 3. At the close of a session: market-on-close and limit-on-close orders, when the run uses them.
 
 All fills move the price against us (`backtester.costs`). The orders of one symbol share what the bar's volume
@@ -35,6 +35,7 @@ from backtester.book import (
 from backtester.costs import Costs, commission, fees, fill_price, fillable
 from backtester.money import micros
 from backtester.tape import has_price
+from backtester.trailing import entered_inside, follow_price, followed, turned
 from core.kernel import borrowing_kernel, inlined_kernel
 from core.reasons import Reason
 
@@ -90,12 +91,37 @@ def trade_symbol(
     if not at_close:
         money, room = _fill_all(costs, account, money, place, Kind.EXIT, begin, room)
         money, room = _fill_all(costs, account, money, place, Kind.ENTRY, begin, room)
+    follow_price(book, place.symbol, begin)
+    if not at_close:
         for strategy in range(book.limit.shape[0]):
             cell = (strategy, place.symbol)
             if book.kind[cell] == Kind.ENTRY and passes_limit(
                 book.limit[cell], book.left[cell], prices[1], prices[2]
             ):
+                was_flat = book.stop[cell] == 0
                 money, room = _fill_order(costs, account, money, place, strategy, book.limit[cell], room)
+                if was_flat and book.stop[cell] != 0:
+                    entered_inside(book, cell, book.limit[cell])
+    money, room = _hit_stops(costs, account, money, place, prices, room)
+    if at_close and is_last:
+        auction = Place(place.bar, place.symbol, place.volume, place.settles, True)
+        end = micros(prices[3])
+        money, room = _fill_all(costs, account, money, auction, Kind.EXIT, end, room)
+        money, room = _fill_all(costs, account, money, auction, Kind.ENTRY, end, room)
+    return money
+
+
+@inlined_kernel
+def _hit_stops(
+    costs: Costs,
+    account: Account,
+    money: Money,
+    place: Place,
+    prices: npt.NDArray[np.float64],
+    room: int,
+) -> tuple[Money, int]:
+    """Fill the stops that the bar reaches, then those that trail and have surely turned in it."""
+    book = account.book
     for strategy in range(book.stop.shape[0]):
         cell = (strategy, place.symbol)
         if book.stop[cell] != 0 and book.kind[cell] != Kind.STOP:
@@ -103,12 +129,15 @@ def trade_symbol(
             if base != 0:
                 start_order(book, cell, Kind.STOP, -int(book.position[cell]), Reason.NONE, place.bar, 0, 0)
                 money, room = _fill_order(costs, account, money, place, strategy, base, room)
-    if at_close and is_last:
-        auction = Place(place.bar, place.symbol, place.volume, place.settles, True)
-        end = micros(prices[3])
-        money, room = _fill_all(costs, account, money, auction, Kind.EXIT, end, room)
-        money, room = _fill_all(costs, account, money, auction, Kind.ENTRY, end, room)
-    return money
+    for strategy in range(book.stop.shape[0]):
+        cell = (strategy, place.symbol)
+        if book.trail[cell] > 0 and book.stop[cell] != 0 and book.kind[cell] != Kind.STOP:
+            high, low, close = micros(prices[1]), micros(prices[2]), micros(prices[3])
+            if turned(book.position[cell], book.trail[cell], high, low, close):
+                worst = low if book.position[cell] > 0.0 else high
+                start_order(book, cell, Kind.STOP, -int(book.position[cell]), Reason.NONE, place.bar, 0, 0)
+                money, room = _fill_order(costs, account, money, place, strategy, worst, room)
+    return money, room
 
 
 @inlined_kernel
@@ -161,12 +190,13 @@ def stop_base(position: float, stop: int, begin: float, high: float, low: float)
 def can_fill(
     kind: IntMatrix,
     stop: IntMatrix,
+    trail: IntMatrix,
     position: FloatMatrix,
     bars: npt.NDArray[np.float64],
     bar: int,
     symbol: int,
 ) -> bool:
-    """Whether an order of a symbol works and has a bar to fill in, or a stop is hit; most bars have neither.
+    """Whether an order of a symbol works and has a bar to fill in, or a stop may be hit; most bars have neither.
 
     It takes the arrays one by one, as `backtester.orders.is_news`.
     """
@@ -175,10 +205,14 @@ def can_fill(
         if (kind[cell] != Kind.NOTHING or stop[cell] != 0) and has_price(bars, bar, symbol):
             if kind[cell] != Kind.NOTHING:
                 return True
+            nearest = stop[cell]
+            if trail[cell] != 0:  # it can't have come nearer in this bar
+                best = bars[bar, symbol, 1] if position[cell] > 0.0 else bars[bar, symbol, 2]
+                nearest = followed(position[cell], nearest, trail[cell], micros(best))
             if (
                 stop_base(
                     position[cell],
-                    stop[cell],
+                    nearest,
                     bars[bar, symbol, 0],
                     bars[bar, symbol, 1],
                     bars[bar, symbol, 2],
@@ -219,7 +253,10 @@ def _fill_order(
     money = Money(
         money.cash - quantity * price - cost, settled, money.month, money.month_fills + 1, month_shares
     )
+    was_flat = book.stop[cell] == 0
     _move(account, cell, quantity)
+    if place.auction and was_flat and book.stop[cell] != 0:
+        entered_inside(book, cell, base)
     return money, room - shares
 
 
@@ -263,7 +300,8 @@ def _move(account: Account, cell: tuple[int, int], quantity: int) -> None:
     book.left[cell] -= quantity
     book.position[cell] += quantity
     if book.kind[cell] == Kind.ENTRY:
-        book.stop[cell] = book.next_stop[cell]
+        if book.stop[cell] == 0:  # the rest of an entry leaves a stop where it has moved to
+            book.stop[cell] = book.next_stop[cell]
         account.directions[cell] = 1 if quantity > 0 else -1
     if book.position[cell] == 0.0:
         book.stop[cell] = 0

@@ -40,6 +40,8 @@ class OrderRules(NamedTuple):
     limit_entries: bool
     limit_offset_bps: float
     """Offset of an entry's limit from the close, against us."""
+    trailing: npt.NDArray[np.bool_]
+    """Shape (strategies,): whether the stops of a strategy trail."""
 
 
 class Decided(NamedTuple):
@@ -148,6 +150,9 @@ def _entry(rules: OrderRules, book: Book, records: Records, decided: Decided, ce
     if rules.limit_entries:
         limit = stop_on_grid(close * (1.0 + side * rules.limit_offset_bps / 1e4), -side)
     start_order(book, cell, Kind.ENTRY, quantity, decided.reasons[cell], decided.bar, limit, stop)
+    book.trail[cell] = 0
+    if rules.trailing[cell[0]]:
+        book.trail[cell] = trail_on_grid(rules.stop_atr_multiple * decided.rows.atr[cell[1]])
     book.told[cell] = Reason.NONE
 
 
@@ -210,3 +215,9 @@ def stop_on_grid(price: float, side: int) -> int:
     if abs(cents - nearest) <= 50.0 * unit:
         return int(nearest) * TICK
     return int(math.ceil(cents) if side > 0 else math.floor(cents)) * TICK
+
+
+@inlined_kernel
+def trail_on_grid(distance: float) -> int:
+    """Distance of a trailing stop in micro-dollars: whole cents, at least one, and never more than ``distance`` dollars."""
+    return max(stop_on_grid(distance, -1), TICK)

@@ -88,7 +88,7 @@ def act(
 
 @borrowing_kernel
 def _split(book: Book, cell: tuple[int, int], numerator: int, denominator: int, close: int) -> int:
-    """Turn a position into whole new shares, end its orders, move its stop; return the cash for the rest."""
+    """Turn a position into whole new shares, end its orders, scale its stop; return the cash for the rest."""
     position = int(book.position[cell])
     book.kind[cell] = Kind.NOTHING
     book.left[cell] = 0
@@ -105,6 +105,8 @@ def _split(book: Book, cell: tuple[int, int], numerator: int, denominator: int, 
         scaled = stop * denominator
         unit = numerator * _CENT
         book.stop[cell] = (-(-scaled // unit) if sign > 0 else scaled // unit) * _CENT
+    if book.trail[cell] != 0:
+        book.trail[cell] = max(book.trail[cell] * denominator // (numerator * _CENT) * _CENT, _CENT)
     return sign * divide_half_even(rest * close, numerator)
 
 

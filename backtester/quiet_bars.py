@@ -14,23 +14,33 @@ from backtester.book import Book, IntVector, Kind
 from backtester.carry import Carry
 from backtester.money import LARGEST_NLV, dollars
 from backtester.tape import NEVER, SESSION_BEGINS, SIZEABLE_CHANGES, Flags, Watch
+from backtester.trailing import followed
 from core.kernel import borrowing_kernel, inlined_kernel, kernel
 from portfolio.decision_types import DecisionParameters
 from portfolio.quiet import holdings_fit, quiet_limits, surely_unthrottled
 from portfolio.risk_manager import VolatilitySums, book_session, drawdown_of, throttle_scale
+
+NO_TRAIL = 2**61
+"""A distance that no range of a bar has, nor that of `NEVER` to a price."""
 
 
 class Holdings(NamedTuple):
     """What is held, by symbol, shape (symbols,).
 
     ``net`` and ``shares`` add up the strategies' positions, signed and by absolute size; ``floor`` is the highest stop
-    of a long position and ``ceiling`` the lowest of a short one, micro-dollars.
+    of a long position and ``ceiling`` the lowest of a short one, micro-dollars. ``below`` is the shortest distance of a
+    long position's trailing stop and ``above`` that of a short one's, `NO_TRAIL` for none; ``top`` and ``bottom`` are the
+    highest and lowest prices of the quiet bars that their stops have not been moved after yet.
     """
 
     net: IntVector
     shares: IntVector
     floor: IntVector
     ceiling: IntVector
+    below: IntVector
+    above: IntVector
+    top: IntVector
+    bottom: IntVector
 
 
 class Curve(NamedTuple):
@@ -79,13 +89,19 @@ def new_holdings(symbols: int) -> Holdings:
         np.zeros(symbols, dtype=np.int64),
         np.full(symbols, -1, dtype=np.int64),
         np.full(symbols, NEVER, dtype=np.int64),
+        np.full(symbols, NO_TRAIL, dtype=np.int64),
+        np.full(symbols, NO_TRAIL, dtype=np.int64),
+        np.full(symbols, -1, dtype=np.int64),
+        np.full(symbols, NEVER, dtype=np.int64),
     )
 
 
 @inlined_kernel
-def observe(book: Book, holdings: Holdings) -> bool:
-    """Bring ``holdings`` up to date with the book; return whether any order works."""
+def observe(book: Book, holdings: Holdings, trails: bool) -> bool:
+    """Bring ``holdings`` up to date with the book; return whether any order works. ``trails``: whether any stop may trail."""
     works = False
+    if trails:
+        _observe_trails(book, holdings)
     for symbol in range(book.kind.shape[1]):
         net, shares, floor, ceiling = 0, 0, -1, NEVER
         for strategy in range(book.kind.shape[0]):
@@ -104,12 +120,64 @@ def observe(book: Book, holdings: Holdings) -> bool:
 
 
 @inlined_kernel
-def stop_reached(watch: Watch, holdings: Holdings, bar: int) -> bool:
-    """Whether a bar reaches any protective stop."""
+def _observe_trails(book: Book, holdings: Holdings) -> None:
+    """Bring up to date what only trailing stops need."""
+    for symbol in range(book.kind.shape[1]):
+        below, above = NO_TRAIL, NO_TRAIL
+        for strategy in range(book.kind.shape[0]):
+            cell = (strategy, symbol)
+            if book.stop[cell] != 0 and book.trail[cell] != 0:
+                if book.position[cell] > 0.0:
+                    below = min(below, abs(book.trail[cell]))
+                else:
+                    above = min(above, abs(book.trail[cell]))
+        holdings.below[symbol], holdings.above[symbol] = below, above
+        holdings.top[symbol], holdings.bottom[symbol] = -1, NEVER
+
+
+@inlined_kernel
+def _trail_reached(watch: Watch, holdings: Holdings, bar: int) -> bool:
+    """Whether a bar's range is so wide that it may hit a stop which follows its own best price."""
+    reached = False
+    for symbol in range(holdings.net.size):
+        low, high = watch.low[bar, symbol], watch.high[bar, symbol]
+        reached |= low <= high - holdings.below[symbol] or high >= low + holdings.above[symbol]
+    return reached
+
+
+@inlined_kernel
+def _follow_quiet_bar(watch: Watch, holdings: Holdings, bar: int) -> None:
+    """Note a bar's extremes for the stops that trail; the book's own are moved later (`catch_up`)."""
+    for symbol in range(holdings.net.size):
+        top = holdings.top[symbol] = max(holdings.top[symbol], watch.high[bar, symbol])
+        bottom = holdings.bottom[symbol] = min(holdings.bottom[symbol], watch.low[bar, symbol])
+        if top != -1:
+            holdings.floor[symbol] = max(holdings.floor[symbol], top - holdings.below[symbol])
+            holdings.ceiling[symbol] = min(holdings.ceiling[symbol], bottom + holdings.above[symbol])
+
+
+@inlined_kernel
+def catch_up(book: Book, holdings: Holdings) -> None:
+    """Move the book's trailing stops after the quiet bars that were passed over; no order works."""
+    for symbol in range(book.kind.shape[1]):
+        top, bottom = holdings.top[symbol], holdings.bottom[symbol]
+        for strategy in range(book.kind.shape[0]):
+            cell = (strategy, symbol)
+            if top != -1 and book.stop[cell] != 0 and book.trail[cell] != 0:
+                best = top if book.position[cell] > 0.0 else bottom
+                book.stop[cell] = followed(book.position[cell], book.stop[cell], book.trail[cell], best)
+        holdings.top[symbol], holdings.bottom[symbol] = -1, NEVER
+
+
+@inlined_kernel
+def stop_reached(watch: Watch, holdings: Holdings, bar: int, trails: bool) -> bool:
+    """Whether a bar reaches any protective stop, or (``trails``) may reach one that moves in it."""
     reached = False
     for symbol in range(holdings.net.size):
         reached |= watch.low[bar, symbol] <= holdings.floor[symbol]
         reached |= watch.high[bar, symbol] >= holdings.ceiling[symbol]
+    if trails:
+        reached |= _trail_reached(watch, holdings, bar)
     return reached
 
 
@@ -150,10 +218,10 @@ def session_ended(day: Day, closes: IntVector) -> Day:
 
 
 @borrowing_kernel
-def pass_quiet_bars(
+def pass_quiet_bars(  # noqa: C901 (what ends a pass)
     span: tuple[int, int],
     tape: tuple[Watch, Flags, IntVector],
-    rules: tuple[DecisionParameters, Carry],
+    rules: tuple[DecisionParameters, Carry, bool],
     holdings: Holdings,
     pause: Pause,
     day: Day,
@@ -170,7 +238,7 @@ def pass_quiet_bars(
     tape
         Columns, news and session numbers of `backtester.tape.Tape`.
     rules
-        Parameters of the decision, and of interest.
+        Parameters of the decision, and of interest; whether any stop may trail.
     holdings, pause
         What is held and stands still.
     day, volatility
@@ -185,7 +253,7 @@ def pass_quiet_bars(
     """
     watch, news, session = tape
     close, turns = watch.close, watch.turns
-    decision, carry = rules
+    decision, carry, trails = rules
     limits, has_carry = quiet_limits(decision), accrues(carry, holdings, pause.cash)
     levels, scales = decision.drawdown_levels, decision.drawdown_scales
     returns, sums = volatility
@@ -193,7 +261,7 @@ def pass_quiet_bars(
     while bar < end:
         turn = turns[bar]
         begins = turn & SESSION_BEGINS != 0
-        if news[bar] != 0 or turn & SIZEABLE_CHANGES != 0 or stop_reached(watch, holdings, bar):
+        if news[bar] != 0 or turn & SIZEABLE_CHANGES != 0 or stop_reached(watch, holdings, bar, trails):
             break
         if begins and (has_carry or pause.next_event <= bar or session[bar - 1] <= pause.settling):
             break
@@ -223,6 +291,8 @@ def pass_quiet_bars(
         day = valued(day, nlv, gross)
         if curve.nlv.size != 0:
             curve.nlv[bar], curve.cash[bar], curve.gross[bar] = nlv, pause.cash, gross
+        if trails:
+            _follow_quiet_bar(watch, holdings, bar)
         bar += 1
     return bar, day, sums
 

@@ -94,7 +94,7 @@ def trade_signals(
     check(settings, market, names, weights, first_bar)
     outcome = simulate(
         tape_of(settings, market, np.ascontiguousarray(signals.transpose(2, 1, 0))),
-        rules_of(settings, market, weights, partners),
+        rules_of(settings, market, names, weights, partners),
         Start(int(first_bar), len(market.end_ns), int(settings.backtest.cash * MICRO)),
         settings.sizing.volatility_window_sessions,
     )
@@ -128,10 +128,15 @@ def tape_of(settings: Settings, market: Market, signals: FloatArray) -> Tape:
 
 
 def rules_of(
-    settings: Settings, market: Market, weights: Sequence[float], partners: IntMatrix | None = None
+    settings: Settings,
+    market: Market,
+    names: Sequence[str],
+    weights: Sequence[float],
+    partners: IntMatrix | None = None,
 ) -> Rules:
-    """How an account trades, by the configuration; ``partners`` when pairs are traded."""
+    """How an account trades, by the configuration and the strategies' names; ``partners`` when pairs are traded."""
     limits = settings.execution.pretrade
+    trailing = np.array([settings.trails(name) for name in names], dtype=np.bool_)
     return Rules(
         decision=decision_parameters(settings.sizing, settings.caps, weights, partners),
         orders=OrderRules(
@@ -141,11 +146,13 @@ def rules_of(
             overnight=market.is_daily,
             limit_entries=settings.execution.entry_order_type == "LMT",
             limit_offset_bps=float(settings.execution.limit_offset_bps),
+            trailing=trailing,
         ),
         costs=costs_of(settings.backtest),
         carry=carry_of(settings.backtest),
         at_close=settings.backtest.fill_at == "close",
         day_orders=settings.backtest.time_in_force == "DAY",
+        trails=bool(trailing.any()),
         # What one leg may have depends on the other, which the shortcut doesn't look at.
         passes_quiet_bars=partners is None or partners.size == 0,
     )

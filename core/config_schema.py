@@ -18,6 +18,7 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9. ]{0,11}$")]
 Parameter = int | float
+StopKind = Literal["fixed", "trailing"]
 
 
 class BrokerSettings(Section):
@@ -72,6 +73,7 @@ class StrategySettings(Section):
     enabled: bool = True
     weight: Fraction = 0.5
     parameters: dict[str, Parameter] = Field(default_factory=dict)
+    stop_kind: StopKind | None = None
     pairs: tuple[tuple[Symbol, Symbol], ...] = ()
 
 
@@ -80,6 +82,7 @@ class SizingSettings(Section):
 
     risk_per_trade: Annotated[float, Field(gt=0, le=0.05)] = 0.01
     stop_atr_multiple: Annotated[float, Field(gt=0, le=50)] = 2.0
+    stop_kind: StopKind = "fixed"
     atr_window: int = Field(default=14, ge=2, le=200)
     allow_short: bool = False
     drawdown_levels: tuple[Fraction, ...] = (0.05, 0.10, 0.15)
@@ -299,6 +302,11 @@ class Settings(Section):
     alerts: AlertSettings = AlertSettings()
     paths: PathSettings = PathSettings()
     logging: LoggingSettings = LoggingSettings()
+
+    def trails(self, strategy: str) -> bool:
+        """Whether the protective stops of a strategy trail; one that isn't named does as ``sizing`` says."""
+        named = next((one.stop_kind for one in self.strategies if one.name == strategy), None)
+        return (named or self.sizing.stop_kind) == "trailing"
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Settings:

@@ -43,10 +43,20 @@ class PriceGrid:
         """Round a stop price so that it never triggers later: a sell stop up, a buy stop down."""
         return self._round(symbol, price, up=side is Side.SELL)
 
+    def distance(self, symbol: str, price: float, distance: float) -> Decimal:
+        """Round the distance at which a stop trails a price, so that it never triggers later: down, to a tick at least."""
+        tick = self._tick(symbol, price)
+        return max(_to_tick(distance, tick, ROUND_FLOOR), tick)
+
     def _round(self, symbol: str, price: float, *, up: bool) -> Decimal:
+        return _to_tick(price, self._tick(symbol, price), ROUND_CEILING if up else ROUND_FLOOR)
+
+    def _tick(self, symbol: str, price: float) -> Decimal:
         tick = self._min_ticks.get(symbol, DEFAULT_TICK)
-        if price >= _DOLLAR:
-            tick = max(tick, DEFAULT_TICK)
-        # Twelve digits hide binary noise: 10.1 must not become 10.11 because its double is 10.0999999...
-        steps = (Decimal(f"{price:.12g}") / tick).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
-        return (steps * tick).quantize(tick)
+        return max(tick, DEFAULT_TICK) if price >= _DOLLAR else tick
+
+
+def _to_tick(price: float, tick: Decimal, rounding: str) -> Decimal:
+    # Twelve digits hide binary noise: 10.1 must not become 10.11 because its double is 10.0999999...
+    steps = (Decimal(f"{price:.12g}") / tick).to_integral_value(rounding)
+    return (steps * tick).quantize(tick)

@@ -49,6 +49,7 @@ class WorkingOrder:
     reason: Reason = Reason.NONE
     next_stop: Decimal | None = None
     limit: Decimal | None = None
+    trail: Decimal | None = None
     filled: int = 0
     turnover: Decimal = Decimal(0)
     charged: Decimal = Decimal(0)
@@ -93,6 +94,8 @@ class Reference:
         self.orders: dict[Key, WorkingOrder] = {}
         self.ending: dict[Key, WorkingOrder] = {}
         self.stops: dict[Key, Decimal] = {}
+        self.trails: dict[Key, Decimal] = {}
+        self.entered_inside: set[Key] = set()
         self.told: dict[Key, Reason] = {}
         self.peak = assumed.cash
         self.session_date: date | None = None
@@ -251,7 +254,16 @@ class Reference:
             if self.settings.execution.entry_order_type == "LMT":
                 offset = side.sign * self.settings.execution.limit_offset_bps / 1e4
                 limit = self.grid.limit(one.symbol, side, close * (1.0 + offset))
-            self.orders[key] = WorkingOrder("ENTRY", quantity, bar, one.reason, next_stop=stop, limit=limit)
+            trail = self.grid.distance(one.symbol, close, one.stop_distance)
+            self.orders[key] = WorkingOrder(
+                "ENTRY",
+                quantity,
+                bar,
+                one.reason,
+                next_stop=stop,
+                limit=limit,
+                trail=trail if self.settings.trails(one.strategy) else None,
+            )
             self.told.pop(key, None)
 
     def _objection(  # noqa: PLR0911 (one check a line)
@@ -296,12 +308,17 @@ class Reference:
             for key in working(kind):
                 if allowed(key, exact(row.open)):
                     fill(key, exact(row.open))
+        self._follow(keys, exact(row.open), exact(row.open))
         for key in [] if at_close else working("ENTRY"):
             order = self.orders[key]
             if order.limit is not None and (
                 exact(row.low) < order.limit if order.left > 0 else exact(row.high) > order.limit
             ):
+                was_flat = key not in self.stops
                 fill(key, order.limit)
+                if was_flat and key in self.stops:
+                    self._follow([key], order.limit, order.limit)
+                    self.entered_inside.add(key)
         for key in keys:
             position, stop = int(self.ledger.position(*key)), self.stops.get(key)
             if not position or stop is None or key in working("STOP"):
@@ -314,11 +331,52 @@ class Reference:
                 continue
             self.orders[key] = WorkingOrder("STOP", -position, bar)
             fill(key, base)
+        for key in self._turned(keys, row):
+            position = int(self.ledger.position(*key))
+            self.orders[key] = WorkingOrder("STOP", -position, bar)
+            fill(key, exact(row.low) if position > 0 else exact(row.high))
+        for key in keys:
+            inside = key in self.entered_inside
+            self._follow(
+                [key], exact(row.close if inside else row.high), exact(row.close if inside else row.low)
+            )
+        self.entered_inside -= set(keys)
         if at_close and is_last:
             for kind in ("EXIT", "ENTRY"):
                 for key in working(kind):
                     if allowed(key, exact(row.close)):
+                        was_flat = key not in self.stops
                         fill(key, exact(row.close), auction=True)
+                        if was_flat and key in self.stops:
+                            self._follow([key], exact(row.close), exact(row.close))
+
+    # --- trailing stops ---
+
+    def _trailing(self, keys: list[Key]) -> list[Key]:
+        """Of these, the positions whose stop trails and has not been hit."""
+        return [
+            key
+            for key in keys
+            if key in self.trails and not (key in self.orders and self.orders[key].kind == "STOP")
+        ]
+
+    def _follow(self, keys: list[Key], high: Decimal, low: Decimal) -> None:
+        for key in self._trailing(keys):
+            if self.ledger.position(*key) > 0:
+                self.stops[key] = max(self.stops[key], high - self.trails[key])
+            else:
+                self.stops[key] = min(self.stops[key], low + self.trails[key])
+
+    def _turned(self, keys: list[Key], row: Bar) -> list[Key]:
+        """Positions whose stop this bar must have hit on the way from its best price to its close."""
+        found = []
+        for key in self._trailing(keys):
+            fall = exact(row.high) - exact(row.close)
+            if self.ledger.position(*key) < 0:
+                fall = exact(row.close) - exact(row.low)
+            if key not in self.entered_inside and fall >= self.trails[key]:
+                found.append(key)
+        return found
 
     def _price(self, base: Decimal, buys: bool, quantity: int, volume: float, auction: bool) -> Decimal:
         assumed = self.settings.backtest
@@ -366,10 +424,14 @@ class Reference:
         self.fills.append((bar, *key, signed, price, cost, order.kind, order.reason, order.decided))
         if order.kind == "ENTRY":
             assert order.next_stop is not None
-            self.stops[key] = order.next_stop
+            if key not in self.stops:
+                self.stops[key] = order.next_stop
+                if order.trail is not None:
+                    self.trails[key] = order.trail
             self.cycle.note_entry(*key, execution.side)
         if not self.ledger.position(*key):
             self.stops.pop(key, None)
+            self.trails.pop(key, None)
         order.left -= signed
         if not order.left:
             del self.orders[key]

@@ -24,12 +24,14 @@ def worlds(draw):
             "sizing": {
                 "risk_per_trade": draw(pick([0.002, 0.01, 0.05])),
                 "stop_atr_multiple": draw(pick([0.3, 1.0, 2.0])),
+                "stop_kind": draw(pick(["fixed", "trailing"])),
                 "atr_window": draw(pick([2, 5])),
                 "allow_short": draw(st.booleans()),
                 "drawdown_levels": draw(pick([(0.05, 0.10, 0.15), (0.005, 0.01, 0.03)])),
                 "volatility_window_sessions": draw(pick([5, 20])),
                 "target_volatility_annual": draw(pick([0.05, 0.3])),
             },
+            "strategies": [{"name": "mean_reversion", "stop_kind": draw(pick([None, "fixed", "trailing"]))}],
             "caps": {
                 "max_gross_exposure": draw(pick([0.3, 1.5])),
                 "max_symbol_exposure": draw(pick([0.1, 0.25, 1.0])),
@@ -91,9 +93,13 @@ def test_every_fill_denial_and_value_is_the_same_to_the_last_digit(world):
     assert_same(*run_both(*world))
 
 
-@pytest.mark.parametrize("commission", ["tiered", "fixed"])
-def test_real_prices_give_the_same_account_as_the_reference(commission):
-    settings = Settings.model_validate({"backtest": {"commission": commission}})
+@pytest.mark.parametrize(
+    ("commission", "stop_kind"), [("tiered", "fixed"), ("fixed", "fixed"), ("tiered", "trailing")]
+)
+def test_real_prices_give_the_same_account_as_the_reference(commission, stop_kind):
+    settings = Settings.model_validate(
+        {"backtest": {"commission": commission}, "sizing": {"stop_kind": stop_kind}}
+    )
     market = align(load_packaged(["AAPL", "IBM", "MSFT"]), packaged_calendar(), settlement_days=1, first=2600)
     strategies = (create("momentum", {}), create("mean_reversion", {}))
     result = run_backtest(settings, market, strategies, (0.5, 0.5))

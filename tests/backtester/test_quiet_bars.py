@@ -29,7 +29,8 @@ from tests.backtester.test_against_the_reference import worlds
 def simulated(settings, market, strategies, weights, first_bar, *, passes: bool) -> Outcome:
     signals = scan_signals(strategies, market.signal_bars(), market.symbols)
     tape = tape_of(settings, market, np.ascontiguousarray(signals.transpose(2, 1, 0)))
-    rules = rules_of(settings, market, weights)._replace(passes_quiet_bars=passes)
+    names = [strategy.name for strategy in strategies]
+    rules = rules_of(settings, market, names, weights)._replace(passes_quiet_bars=passes)
     start = Start(first_bar, len(market.end_ns), int(settings.backtest.cash * MICRO))
     return simulate(tape, rules, start, settings.sizing.volatility_window_sessions)
 
