@@ -18,6 +18,7 @@ import structlog
 from core.errors import BackstopError
 from paper_gateway.assembly import Assembly, GatewayOptions, assemble
 from paper_gateway.bar_fills import BarModel
+from paper_gateway.impact import ImpactModel
 from paper_gateway.status import write_status
 
 _STATUS_INTERVAL_S = 0.25
@@ -127,6 +128,28 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="bar model: largest share of a bar's volume that is ours (%(default)s)",
     )
+    impact = ImpactModel()
+    add(
+        "--impact",
+        type=float,
+        default=impact.strength,
+        metavar="Y",
+        help="tape model: Y of the square-root law of market impact, 0 for none (%(default)s)",
+    )
+    add(
+        "--impact-half-life",
+        type=float,
+        default=impact.half_life_s,
+        metavar="S",
+        help="tape model: market seconds after which half of an impact has faded (%(default)s)",
+    )
+    add(
+        "--not-shortable",
+        nargs="+",
+        default=(),
+        metavar="SYMBOL",
+        help="symbols of which no share can be borrowed: short sales are rejected (none)",
+    )
     add("--master-client-id", type=int, metavar="ID", help="client that hears of all clients' orders (none)")
     add(
         "--max-messages-per-second",
@@ -163,6 +186,8 @@ def _options(arguments: argparse.Namespace) -> GatewayOptions:
     model = {
         name: given.pop(name) for name in ("half_spread_bps", "slippage_bps", "impact_bps", "participation")
     }
+    given["impact"] = ImpactModel(strength=given["impact"], half_life_s=given.pop("impact_half_life"))
+    given["not_shortable"] = tuple(given["not_shortable"])
     if given.pop("fill_model") == "bar":
         given["bar_model"] = BarModel(size_s=arguments.bar_boundary, **model)
     return GatewayOptions(**given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from paper_gateway.faults.prices import with_splits
 from paper_gateway.faults.scenario import Scenario
 from paper_gateway.faults.scenario_file import load_scenario
 from paper_gateway.hub import Hub, HubSettings
+from paper_gateway.impact import ImpactModel
 from paper_gateway.market import Market
 from paper_gateway.replay import Replay, ReplaySettings
 from paper_gateway.server import GatewayServer, ServerSettings
@@ -46,6 +47,8 @@ class GatewayOptions:
     account_type: str = "margin"
     commission: str = "tiered"
     bar_model: BarModel | None = None
+    impact: ImpactModel = field(default_factory=ImpactModel)
+    not_shortable: tuple[str, ...] = ()
     master_client_id: int | None = None
     max_messages_per_second: int = 0
     faults: Path | None = None
@@ -91,6 +94,8 @@ def assemble(options: GatewayOptions) -> Assembly:
         account_type=AccountType(options.account_type),
         seed=options.seed,
         bar_model=options.bar_model,
+        impact=options.impact,
+        not_shortable=options.not_shortable,
     )
     hub = Hub(
         market,

@@ -31,7 +31,7 @@ from paper_gateway.order_store import OrderStore
 from paper_gateway.price_path import STEP_S
 from paper_gateway.tape import STEP_NS
 from paper_gateway.types import OrderState
-from paper_gateway.working_order import WorkingOrder
+from paper_gateway.working_order import Terms, WorkingOrder
 
 _MICRO = Decimal("0.000001")
 _HUNDREDTH = Decimal("0.01")
@@ -179,8 +179,9 @@ class BarFills:
         self._book(order, Fill(quantity, price / order.tick))
 
 
-def refusal_of(kind: OrderType) -> Refusal | None:
-    """Why the model can't fill orders of this kind; None for market orders and stops."""
-    if kind in {OrderType.MARKET, OrderType.STOP}:
+def refusal_of(terms: Terms) -> Refusal | None:
+    """Why the model can't fill such orders; None for plain market orders and stops."""
+    if terms.method is None and terms.kind in {OrderType.MARKET, OrderType.STOP}:
         return None
-    return Refusal(_NOT_SUPPORTED, f"{kind.value} orders can't be filled by --fill-model bar")
+    name = terms.kind.value if terms.method is None else f"{terms.kind.value} {type(terms.method).__name__}"
+    return Refusal(_NOT_SUPPORTED, f"{name} orders can't be filled by --fill-model bar")

@@ -8,25 +8,29 @@ An order id belongs to a client id; the account belongs to all.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 from core.vocabulary import OrderType, TimeInForce
-from paper_gateway import margin, matching
+from paper_gateway import margin, matching, tactics
 from paper_gateway import order_rules as rules
 from paper_gateway.account import Account, AccountType
+from paper_gateway.algo_orders import read_algo
 from paper_gateway.bar_fills import BarFills, BarModel, refusal_of
 from paper_gateway.bookkeeping import Bookkeeper
 from paper_gateway.commissions import CommissionSchedule, TieredSchedule
 from paper_gateway.hooks import Exchange, GoodExchange
+from paper_gateway.impact import ImpactModel
 from paper_gateway.internals import Internals
-from paper_gateway.market import Market, TapeReader
+from paper_gateway.market import Market
 from paper_gateway.matching import Fill
 from paper_gateway.order_links import OrderLinks
 from paper_gateway.order_rules import Refusal
-from paper_gateway.order_store import OrderStore, SymbolBook
+from paper_gateway.order_store import OrderStore
 from paper_gateway.outbox import Outbox
+from paper_gateway.short_sales import ShortSales
+from paper_gateway.tape_fills import TapeFills
 from paper_gateway.types import (
     BrokerageEvent,
     CommissionCharged,
@@ -63,7 +67,11 @@ class Brokerage:
     settlement_days
         N of T+N.
     bar_model
-        None: orders meet the tape (`matching`). Otherwise they fill by bars (`bar_fills`).
+        None: orders meet the tape (`tape_fills`). Otherwise they fill by bars (`bar_fills`).
+    impact
+        What the account's size does to its prices on the tape; None: no more than the book's depth does.
+    not_shortable
+        Symbols of which no share can be borrowed.
     """
 
     def __init__(
@@ -77,6 +85,8 @@ class Brokerage:
         account_type: AccountType = AccountType.MARGIN,
         settlement_days: int = 1,
         bar_model: BarModel | None = None,
+        impact: ImpactModel | None = None,
+        not_shortable: Iterable[str] = (),
     ) -> None:
         self._market = market
         self._account = Account(account_id=account_id, cash=cash, account_type=account_type)
@@ -90,9 +100,19 @@ class Brokerage:
         self._store = OrderStore()
         self._outbox = Outbox()
         self._links = OrderLinks(self._store, self._outbox, self._start_trailing)
+        self._short_sales = ShortSales(market, self._account, frozenset(not_shortable))
+        announce = self._outbox.announce
+        self._tape = TapeFills(
+            market,
+            self._store,
+            impact if impact is not None else ImpactModel(strength=0.0),
+            self._short_sales,
+            book=self._book_fill,
+            announce=announce,
+            expire=self._expire,
+        )
         self._bars: BarFills | None = None
         if bar_model is not None:
-            announce = self._outbox.announce
             self._bars = BarFills(market, self._store, bar_model, book=self._book_fill, announce=announce)
         self.exchange: Exchange = GoodExchange()
         """What may happen to orders on their way: nothing, unless faults are scripted."""
@@ -107,9 +127,7 @@ class Brokerage:
 
     def place(self, ticket: OrderTicket) -> list[BrokerageEvent]:
         """Place an order, or modify the live one that has this client's order id."""
-        terms = rules.read_terms(ticket, self._market.listings.get(ticket.symbol), self.account_id)
-        if self._bars is not None and not isinstance(terms, Refusal):
-            terms = refusal_of(terms.kind) or terms
+        terms = self._read_terms(ticket)
         if isinstance(terms, Refusal):
             self._outbox.refuse(ticket, terms)
             return self._outbox.drain()
@@ -131,15 +149,22 @@ class Brokerage:
         order = self._store.get((client_id, order_id))
         if order is None or order.state.is_done:
             self._outbox.fail(client_id, order_id, rules.cancel_refusal(order, order_id))
+        elif (refusal := rules.check_locked_in(order, self._market)) is not None:
+            self._outbox.fail(client_id, order_id, refusal)
         else:
             self._cancel_live(order)
         return self._outbox.drain()
 
     def global_cancel(self) -> list[BrokerageEvent]:
-        """Cancel every live order of every client."""
+        """Cancel every live order of every client, but for those that the closing auction holds already."""
         for order in list(self._store.live()):
-            if not order.state.is_done:  # a parent takes its children with it
+            if order.state.is_done:  # a parent takes its children with it
+                continue
+            refusal = rules.check_locked_in(order, self._market)
+            if refusal is None:
                 self._cancel_live(order)
+            else:
+                self._outbox.refuse(order.ticket, refusal)
         return self._outbox.drain()
 
     # --- what the replay does ---
@@ -155,21 +180,11 @@ class Brokerage:
         return self._outbox.drain()
 
     def on_step(self) -> list[BrokerageEvent]:
-        """Match working orders against the market's newest step. Costs next to nothing when nothing happens."""
+        """Match working orders against the market's newest step."""
         if self._bars is not None:
             self._bars.on_step()
             return self._outbox.drain()
-        index = self._market.step_index
-        for symbol, book in self._store.books.items():
-            if not book.orders:
-                continue
-            if book.is_dirty:
-                book.refresh()
-            reader = self._market.reader(symbol)
-            if reader is None:
-                continue
-            if reader.low[index] <= book.wake_low or reader.high[index] >= book.wake_high:
-                self._match_step(book, reader, index)
+        self._tape.on_step()
         return self._outbox.drain()
 
     def on_session_close(self) -> list[BrokerageEvent]:
@@ -185,6 +200,7 @@ class Brokerage:
         for order in live:
             if not order.state.is_done and order.time_in_force is TimeInForce.DAY:
                 self._links.end(order, OrderState.CANCELLED)
+        self._short_sales.on_session_close()
         self._books.end_day()
         return self._outbox.drain()
 
@@ -225,6 +241,27 @@ class Brokerage:
 
     # --- placing ---
 
+    def _read_terms(self, ticket: OrderTicket) -> Terms | Refusal:
+        terms = rules.read_terms(ticket, self._market.listings.get(ticket.symbol), self.account_id)
+        if isinstance(terms, Refusal):
+            return terms
+        market = self._market
+        session = market.session if market.is_open else market.next_session
+        algo = read_algo(ticket, terms.kind, terms.time_in_force, session, market.now_ns)
+        if isinstance(algo, Refusal):
+            return algo
+        if algo is not None:
+            terms = replace(terms, method=algo)
+        return terms if self._bars is None else refusal_of(terms) or terms
+
+    def _auction_refusal(self, order: WorkingOrder, terms: Terms) -> Refusal | None:
+        """Why an order can't be changed because of the closing auction."""
+        late = rules.check_auction(terms.kind, self._market, order.symbol)
+        return rules.check_locked_in(order, self._market) or late
+
+    def _expire(self, order: WorkingOrder) -> None:
+        self._links.cancel(order, "the order's end time has passed")
+
     def _cancel_live(self, order: WorkingOrder) -> None:
         answer = self.exchange.on_cancel(order)
         if answer is None:
@@ -241,8 +278,10 @@ class Brokerage:
             return
         order = self._new_order(ticket, terms)
         order.parent = parent
+        order.is_short_sale = self._short_sales.is_short(order)
         refusal = (
-            rules.check_auction(order.kind, self._market)
+            rules.check_auction(order.kind, self._market, order.symbol)
+            or self._short_sales.refusal(order)
             or margin.refusal(self._market, self._account, self._store, order)
             or self.exchange.refusal(order)
         )
@@ -312,28 +351,20 @@ class Brokerage:
         is_new = order.state is OrderState.PENDING_SUBMIT
         if self._bars is None:
             matching.elect(order, last, last)
-        held = order.is_stop or order.is_auction
+        held = order.is_stop or order.is_auction or not tactics.has_begun(order, self._market.now_ns)
         state = OrderState.PRE_SUBMITTED if held else OrderState.SUBMITTED
         if is_new or state is not order.state:
             order.state = state
             self._outbox.announce(order)
         self._store.touch(order)
-        reader = self._market.reader(order.symbol)
-        if held or reader is None or self._bars is not None:
-            return
-        pool = self._store.books[order.symbol].pool
-        index = self._market.step_index
-        pool.refill(reader, index, self._market.now_ns)
-        fill = matching.meet_quote(order, reader, index, self._market.touch(order.symbol), pool)
-        if fill is not None:
-            pool.take(order, fill.quantity)
-            self._book_fill(order, fill)
+        if not held and self._bars is None:
+            self._tape.meet_quote(order)
 
     def _modify(self, order: WorkingOrder, ticket: OrderTicket, terms: Terms) -> None:
         refusal = rules.check_modification(order, terms, ticket)
         if refusal is None:
             changed = replace(order, terms=terms, original=terms.quantity, reduced=0)
-            refusal = rules.check_auction(terms.kind, self._market) or margin.refusal(
+            refusal = self._auction_refusal(order, terms) or margin.refusal(
                 self._market, self._account, self._store, changed, replaces=order
             )
         if refusal is not None:
@@ -363,27 +394,6 @@ class Brokerage:
     def _trades(self, symbol: str) -> bool:
         """Whether an order for the symbol can meet a quote now."""
         return self._market.is_open and self._market.reader(symbol) is not None
-
-    def _match_step(self, book: SymbolBook, reader: TapeReader, index: int) -> None:
-        book.pool.refill(reader, index, self._market.now_ns)
-        # A child that a fill in this step wakes must not see the whole step: it isn't among these.
-        for order in [order for order in book.orders if order.is_active and not order.is_auction]:
-            if not order.is_active:
-                continue
-            low, high = reader.low[index], reader.high[index]
-            elected_now = matching.elect(order, low, high)
-            if elected_now:
-                order.state = OrderState.SUBMITTED
-                self._store.touch(order)
-                self._outbox.announce(order)
-            elif order.is_stop:
-                if order.trail(low, high):
-                    self._store.touch(order)
-                continue
-            fill = matching.meet_step(order, reader, index, book.pool, elected_now=elected_now)
-            if fill is not None:
-                book.pool.take(order, fill.quantity)
-                self._book_fill(order, fill)
 
     def _book_fill(self, order: WorkingOrder, fill: Fill) -> None:
         """Book one execution, tell of it, and let it work on the orders tied to this one."""

@@ -31,6 +31,8 @@ QUOTE_INTERVAL_S = 0.25  # TWS samples level-one quotes about four times a secon
 PNL_INTERVAL_S = 1.0
 ACCOUNT_INTERVAL_NS = 180 * 1_000_000_000  # account values: on a change of position, else every three minutes
 
+_MIDPOINT_VENUE = "IBKRATS"  # IB's own, to which PEG MID orders are sent
+
 
 @dataclass(frozen=True, slots=True)
 class StepData:
@@ -203,7 +205,7 @@ class Hub:
         listed = {found.primary_exchange, "NASDAQ" if found.primary_exchange == "ISLAND" else "ISLAND", ""}
         if spec.primary_exchange not in listed and found.primary_exchange not in {"NASDAQ", "ISLAND"}:
             return None
-        return found if spec.exchange in {*listed, "SMART"} else None
+        return found if spec.exchange in {*listed, "SMART", _MIDPOINT_VENUE} else None
 
     # --- news --------------------------------------------------------------------------------------------
 

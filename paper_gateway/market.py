@@ -265,13 +265,11 @@ class Market:
         if reader is None:
             last = self._last.get(symbol, 1)
             return max(last - 1, 1), last + 1
-        index = self._steps - 1
-        if index >= 0:
-            return reader.bid[index], reader.ask[index]
-        # At the opening bell: the first step's spread, around the opening price.
-        shift = reader.open[0] - reader.close[0]
-        bid = max(reader.bid[0] + shift, 1)
-        return bid, bid + reader.ask[0] - reader.bid[0]
+        return _touch_at(reader, self._steps - 1)
+
+    def touch_before(self, symbol: str) -> tuple[int, int]:
+        """Bid and ask in ticks when the newest step began; its symbol must trade in the session."""
+        return _touch_at(self._readers[symbol], self._steps - 2)
 
     def quote(self, symbol: str) -> QuoteView:
         """Quote as of now. Sizes are 0 while closed, prices are 0 before the symbol's first trade.
@@ -386,6 +384,15 @@ class Market:
             closes = datetime.fromtimestamp(session.close_ns // NS_PER_S, zone)
             parts.append(f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}")
         return ";".join(parts)
+
+
+def _touch_at(reader: TapeReader, index: int) -> tuple[int, int]:
+    """Bid and ask at the end of a step; before the first one its spread, around the opening price."""
+    if index >= 0:
+        return reader.bid[index], reader.ask[index]
+    shift = reader.open[0] - reader.close[0]
+    bid = max(reader.bid[0] + shift, 1)
+    return bid, bid + reader.ask[0] - reader.bid[0]
 
 
 def _standing_quote(symbol: str, now_ns: int, bid: Decimal, ask: Decimal, last: Decimal) -> QuoteView:

@@ -8,9 +8,13 @@ Rules, each on the careful side:
   quarter of the shares. A price beyond the limit at a step's start (a gap) fills better than the limit.
 - A stop is elected by trades. It fills at the stop, or at the step's start when the price opened beyond it, and
   pays the spread.
-- No fill lies outside the range of the step that it is booked in. Inside a step the order of high and low is not
-  looked at; an elected stop limit order that isn't marketable at once rests until the next step.
+- No price lies outside the range of the step, but for what the account's own size adds to it (``tape_fills``). Inside a
+  step the order of high and low is not looked at; an elected stop limit order that isn't marketable at once rests
+  until the next step.
+- An order that a method works (``tactics``) and that rests at a price inside the quote fills when the price trades through
+  it, or newly comes down (up) to it; at the midpoint only a quarter of the shares can be had.
 - Shares available in a step are shared by all orders of the account on that side of the symbol.
+- The account's own pressure keeps resting orders from fills that it has pushed away (``shift``, in ticks; ``impact``).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from decimal import Decimal
 
 from core.vocabulary import OrderType
 from paper_gateway.market import TapeReader
+from paper_gateway.tactics import Slice
 from paper_gateway.working_order import WorkingOrder
 
 _PARTICIPATION = 10  # one share in ten that trades in a step may be ours
@@ -40,11 +45,13 @@ class Fill:
 
 @dataclass(slots=True)
 class Pool:
-    """Shares still to be had in the present step of one symbol."""
+    """Shares still to be had in the present step of one symbol, and those that were to be had when it began."""
 
     now_ns: int = 0
     buy: int = 0
     sell: int = 0
+    all_buy: int = 0
+    all_sell: int = 0
 
     def refill(self, reader: TapeReader, index: int, now_ns: int) -> None:
         """Refill when step ``index`` (-1: the opening bell), which ends at ``now_ns``, is a new one."""
@@ -52,8 +59,8 @@ class Pool:
             self.now_ns = now_ns
             step = max(index, 0)
             traded = reader.volume[step] // _PARTICIPATION if index >= 0 else 0
-            self.buy = reader.ask_size[step] + traded
-            self.sell = reader.bid_size[step] + traded
+            self.buy = self.all_buy = reader.ask_size[step] + traded
+            self.sell = self.all_sell = reader.bid_size[step] + traded
 
     def available(self, order: WorkingOrder, *, only_touched: bool = False) -> int:
         """Shares that ``order`` may have."""
@@ -61,6 +68,10 @@ class Pool:
         if only_touched and shares:
             shares = max(shares // _AT_THE_LIMIT, 1)
         return min(shares, order.workable)
+
+    def taken(self, order: WorkingOrder) -> int:
+        """Shares that are gone on the order's side."""
+        return self.all_buy - self.buy if order.is_buy else self.all_sell - self.sell
 
     def take(self, order: WorkingOrder, quantity: int) -> None:
         """Use up shares."""
@@ -92,7 +103,13 @@ def meet_quote(
 
 
 def meet_step(
-    order: WorkingOrder, reader: TapeReader, index: int, pool: Pool, *, elected_now: bool = False
+    order: WorkingOrder,
+    reader: TapeReader,
+    index: int,
+    pool: Pool,
+    *,
+    elected_now: bool = False,
+    shift: int = 0,
 ) -> Fill | None:
     """Fill of an order that was there before the step, against the step's trades."""
     low, high, opened = reader.low[index], reader.high[index], reader.open[index]
@@ -105,11 +122,31 @@ def meet_step(
         return _fill(order, price, pool)
     if elected_now or order.limit is None:
         return None
-    best = low if order.is_buy else high
+    best = low + shift if order.is_buy else high - shift
     if not _allows(order, best):
         return None
     quantity = pool.available(order, only_touched=best == order.limit)
     return Fill(quantity, order.limit, adds_liquidity=True) if quantity else None
+
+
+def meet_slice(
+    order: WorkingOrder, part: Slice, reader: TapeReader, index: int, pool: Pool, *, shift: int = 0
+) -> Fill | None:
+    """Fill of what a method does in a step."""
+    low, high, opened, sign = reader.low[index], reader.high[index], reader.open[index], order.sign
+    limit = part.limit
+    if not part.rests:
+        price = _clamp(reader.ask[index] if order.is_buy else reader.bid[index], low, high)
+        if limit is None or sign * (limit - price) >= 0:
+            quantity = min(pool.available(order), part.shares)
+            return Fill(quantity, price) if quantity else None
+    assert limit is not None, "what rests has a price"
+    through = sign * (limit - (low + shift if order.is_buy else high - shift))
+    newly = sign * (opened - (low if order.is_buy else high)) > 0
+    if through < 0 or ((part.hidden or through == 0) and not newly):
+        return None
+    quantity = min(pool.available(order, only_touched=part.hidden or through == 0), part.shares)
+    return Fill(quantity, limit, adds_liquidity=True) if quantity else None
 
 
 def meet_auction(order: WorkingOrder, close: int) -> Fill | None:

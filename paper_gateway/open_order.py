@@ -38,6 +38,14 @@ def _values(fields: OrderFields, names: str) -> list[str]:
     return [fields[name] for name in names.split()]
 
 
+def _algorithm(order: OrderView) -> tuple[Field, ...]:
+    ticket = order.ticket
+    if not ticket.algo_strategy:
+        return ("",)
+    texts = (text for parameter in ticket.algo_params for text in parameter)
+    return (ticket.algo_strategy, len(ticket.algo_params), *texts)
+
+
 def _pricing(order: OrderView, fields: OrderFields, *, basis_points: bool) -> tuple[Field, ...]:
     """Volatility, trailing stop and the (empty) combination of an order."""
     return (
@@ -80,7 +88,8 @@ def open_order(
         *(ticket.parent_id, fields["trigger_method"]),
         *_pricing(order, fields, basis_points=True),
         *_values(fields, "opt_out_smart_routing clearing_account clearing_intent not_held"),
-        *(0, ""),  # no delta-neutral contract, no algorithm
+        0,  # no delta-neutral contract
+        *_algorithm(order),
         *(fields["solicited"], ticket.what_if, order.state.value),
         *(margins or _UNSET_MARGINS),
         *(costs or ("", "", "", "")),
@@ -108,7 +117,8 @@ def completed_order(order: OrderView, instrument: Instrument, completed_at: str)
         *_values(fields, "display_size sweep_to_fill all_or_none min_quantity oca_type trigger_method"),
         *_pricing(order, fields, basis_points=False),
         *_values(fields, "clearing_account clearing_intent not_held"),
-        *(0, ""),  # no delta-neutral contract, no algorithm
+        0,  # no delta-neutral contract
+        *_algorithm(order),
         *(fields["solicited"], order.state.value),
         *_values(fields, "randomize_size randomize_price"),
         0,  # conditions

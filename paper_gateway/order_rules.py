@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from core.vocabulary import OrderType, TimeInForce
 from data.bar_table import NS_PER_S
+from paper_gateway import auctions
 from paper_gateway.listing import Listing
 from paper_gateway.market import Market
+from paper_gateway.methods import Adaptive, Anchor, Pegged, Sliced
 from paper_gateway.types import OrderState, OrderTicket
 from paper_gateway.working_order import Terms, WorkingOrder
 
@@ -20,12 +22,15 @@ MODIFY_MISMATCH = 105
 UNKNOWN_ORDER = 135
 TICK_SIZE = 110
 BAD_TIME_IN_FORCE = 111
+AUCTION_NEEDS_DAY = 113
+NOT_CANCELLABLE = 161
 NO_CONTRACT = 200
 REJECTED = 201
 CANCELLED = 202
 INVALID = 321
 UNSUPPORTED_TYPE = 387
 ORDER_MESSAGE = 399
+UNCHANGEABLE = 440
 MISSING_PARENT = 10006
 OCA_GROUP_REVISION = 10326
 OCA_TYPE_REVISION = 10327
@@ -36,11 +41,13 @@ FRACTIONAL = 10243
 Known = TypeVar("Known", OrderType, TimeInForce)
 
 _MOST_SHARES = Decimal(100_000_000)
-_NOT_SIMULATED = frozenset({OrderType.RELATIVE, OrderType.PEGGED_TO_MIDPOINT})
 _NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_ON_CLOSE})
 _NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
-_AUCTION_CUTOFF_NS = 600 * NS_PER_S  # orders for the closing auction must come ten minutes before it
-_AT_CLOSE = frozenset({OrderType.MARKET_ON_CLOSE, OrderType.LIMIT_ON_CLOSE})
+_PEGS = {
+    OrderType.PEGGED_TO_MIDPOINT: Anchor.MIDPOINT,
+    OrderType.MIDPRICE: Anchor.MIDPOINT,
+    OrderType.RELATIVE: Anchor.NEAR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +73,21 @@ def read_terms(ticket: OrderTicket, listing: Listing | None, account_id: str) ->
     if listing is None:
         return Refusal(NO_CONTRACT, "No security definition has been found for the request")
     refusal = _check_plain_fields(ticket, account_id)
+    kind = _known(OrderType, ticket.order_type)
+    if refusal is None and kind is None:
+        text = "Unsupported order type for this exchange and security type"
+        refusal = Refusal(UNSUPPORTED_TYPE, f"{text}: {ticket.order_type!r}")
     if refusal is not None:
         return refusal
-    kind = _known(OrderType, ticket.order_type)
-    if kind is None or kind in _NOT_SIMULATED:
-        return Refusal(
-            UNSUPPORTED_TYPE,
-            f"Unsupported order type for this exchange and security type: {ticket.order_type!r}",
-        )
-    time_in_force = _known(TimeInForce, ticket.time_in_force)
-    if time_in_force is None or (kind in _AT_CLOSE and time_in_force is not TimeInForce.DAY):
-        return Refusal(
-            BAD_TIME_IN_FORCE,
-            f"The TIF (Time in Force) and the order type are incompatible: {ticket.time_in_force} {kind.value}",
-        )
-    prices = _read_prices(ticket, kind, listing.tick)
+    assert kind is not None
+    time_in_force = _read_time_in_force(ticket, kind)
+    if isinstance(time_in_force, Refusal):
+        return time_in_force
+    prices, method = _read_prices(ticket, kind, listing.tick), _read_peg(ticket, kind, listing.tick)
     if isinstance(prices, Refusal):
         return prices
+    if isinstance(method, Refusal):
+        return method
     limit, stop, trail_ticks = prices
     percent = ticket.trailing_percent if kind is OrderType.TRAIL and trail_ticks is None else None
     return Terms(
@@ -94,7 +99,18 @@ def read_terms(ticket: OrderTicket, listing: Listing | None, account_id: str) ->
         stop=stop,
         trail_ticks=trail_ticks,
         trail_fraction=float(percent) / 100.0 if percent is not None else None,
+        method=method,
     )
+
+
+def _read_time_in_force(ticket: OrderTicket, kind: OrderType) -> TimeInForce | Refusal:
+    time_in_force = _known(TimeInForce, ticket.time_in_force)
+    if time_in_force is None:
+        text = "The TIF (Time in Force) and the order type are incompatible"
+        return Refusal(BAD_TIME_IN_FORCE, f"{text}: {ticket.time_in_force} {kind.value}")
+    if kind in auctions.AT_CLOSE and time_in_force is not TimeInForce.DAY:
+        return Refusal(AUCTION_NEEDS_DAY, "The TIF should be set to DAY for MOC and LOC orders")
+    return time_in_force
 
 
 def check_modification(order: WorkingOrder, terms: Terms, ticket: OrderTicket) -> Refusal | None:
@@ -109,6 +125,10 @@ def check_modification(order: WorkingOrder, terms: Terms, ticket: OrderTicket) -
             REJECTED,
             f"Order rejected - reason:{order.filled} shares are filled; the new size must exceed that",
         )
+    if isinstance(order.method, Adaptive | Sliced) and (
+        ticket.algo_strategy != order.ticket.algo_strategy or ticket.algo_params != order.ticket.algo_params
+    ):
+        return Refusal(UNCHANGEABLE, "Order modify failed. Algorithm cannot be modified.")
     if order.elected and (terms.kind is not order.kind or terms.stop != order.terms.stop):
         return Refusal(REJECTED, "Order rejected - reason:the stop has been elected and can't be changed")
     return None
@@ -143,14 +163,19 @@ def cancel_refusal(order: WorkingOrder | None, order_id: int) -> Refusal:
     return Refusal(CANCEL_FINISHED, f"{text} cannot be cancelled, state: {order.state.value}.")
 
 
-def check_auction(kind: OrderType, market: Market) -> Refusal | None:
+def check_auction(kind: OrderType, market: Market, symbol: str) -> Refusal | None:
     """Whether an order of ``kind`` comes in time for the close of the open session."""
-    session = market.session
-    if kind not in _AT_CLOSE or session is None or not market.is_open:
-        return None
-    if market.now_ns <= session.close_ns - _AUCTION_CUTOFF_NS:
+    if not auctions.is_too_late(kind, market, symbol):
         return None
     return Refusal(REJECTED, f"Order rejected - reason:{kind.value} comes too late for this close")
+
+
+def check_locked_in(order: WorkingOrder, market: Market) -> Refusal | None:
+    """Whether an order for the close may still be cancelled or changed."""
+    if not auctions.is_locked_in(order.kind, market, order.symbol):
+        return None
+    text = "Cancel attempted when order is not in a cancellable state.  Order permId ="
+    return Refusal(NOT_CANCELLABLE, f"{text}{order.perm_id}")
 
 
 def waiting_message(ticket: OrderTicket, market: Market) -> Refusal:
@@ -198,6 +223,8 @@ def _read_prices(
     amount: int | Refusal | None = None
     if kind in _NEEDS_LIMIT:
         limit = _ticks(ticket.limit_price, tick, "limit price")
+    elif kind in _PEGS and ticket.limit_price:
+        limit = _ticks(ticket.limit_price, tick, "limit price")  # a cap; none without it
     if kind in _NEEDS_STOP:
         stop = _ticks(ticket.aux_price, tick, "stop price")
     if kind is OrderType.TRAIL:
@@ -215,6 +242,26 @@ def _read_prices(
     assert not isinstance(stop, Refusal)
     assert not isinstance(amount, Refusal)
     return limit, stop, amount
+
+
+def _read_peg(ticket: OrderTicket, kind: OrderType, tick: Decimal) -> Pegged | Refusal | None:
+    """Read what a pegged order follows, and at which distance.
+
+    TWS's offset makes a REL order more aggressive than the near side, and a PEG MID order less aggressive than the
+    midpoint; MIDPRICE has none.
+    """
+    anchor = _PEGS.get(kind)
+    if anchor is None:
+        return None
+    amount, fraction = ticket.aux_price, ticket.percent_offset
+    if kind is OrderType.MIDPRICE or not (amount or fraction):
+        return Pegged(anchor=anchor)
+    if not amount and fraction and fraction.is_finite() and 0 < fraction < 1 and anchor is Anchor.NEAR:
+        return Pegged(anchor=anchor, offset_fraction=float(fraction))
+    offset = _ticks(amount, tick, "offset")
+    if isinstance(offset, Refusal):
+        return offset
+    return Pegged(anchor=anchor, offset=offset if anchor is Anchor.NEAR else -offset)
 
 
 def _ticks(price: Decimal | None, tick: Decimal, name: str) -> int | Refusal:

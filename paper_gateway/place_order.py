@@ -48,6 +48,8 @@ _ADJUSTED = _names(
 # Fields of a condition by its type, after the type itself: price, time, margin, execution, volume, percent change.
 _CONDITION_FIELDS = {1: 6, 3: 3, 4: 3, 5: 4, 6: 5, 7: 5}
 
+_MOST_ALGO_PARAMS = 50
+
 # What goes back to clients must be readable by them: a decoder that meets text where a number belongs fails.
 _INTEGERS = _names(
     "con_id origin parent_id display_size trigger_method short_sale_slot exempt_code oca_type min_quantity "
@@ -71,12 +73,13 @@ _BOOLEANS = _names(
 class OrderFields:
     """Fields of an order by name, as the client wrote them, numbers and flags checked.
 
-    ``unsupported`` names the first feature that isn't simulated: an order that asks for one must be rejected,
+    ``algo_params`` are the algorithm's parameters in the client's order. ``unsupported`` names the first feature that isn't simulated: an order that asks for one must be rejected,
     for filling it without would be another order.
     """
 
     values: dict[str, str]
     unsupported: str = ""
+    algo_params: tuple[tuple[str, str], ...] = ()
 
     def __getitem__(self, name: str) -> str:
         """Text of one field; empty when the client did not set it."""
@@ -120,6 +123,9 @@ class PlaceOrder:
             aux_price=parse_decimal(fields["aux_price"]),
             trail_stop_price=parse_decimal(fields["trail_stop_price"]),
             trailing_percent=parse_decimal(fields["trailing_percent"]),
+            percent_offset=parse_decimal(fields["percent_offset"]),
+            algo_strategy=fields["algo_strategy"],
+            algo_params=fields.algo_params,
             parent_id=_integer(fields["parent_id"]),
             oca_group=fields["oca_group"],
             oca_type=_integer(fields["oca_type"]),
@@ -188,9 +194,7 @@ def parse_order_fields(raw: tuple[str, ...]) -> OrderFields:
         unsupported.append("delta-neutral contracts")
         reader.skip(3)
     values["algo_strategy"] = reader.text()
-    if values["algo_strategy"]:
-        unsupported.append("algorithms")
-        reader.skip(2 * reader.integer())
+    algo_params = _algo_params(reader) if values["algo_strategy"] else ()
     read(_FLAGS)
     if values["order_type"] in {"PEG BENCH", "PEGBENCH"}:
         reader.skip(5)
@@ -200,7 +204,15 @@ def parse_order_fields(raw: tuple[str, ...]) -> OrderFields:
     if values["adjusted_order_type"] not in {"", "None"}:
         unsupported.append("adjustable stops")
     _check(values)
-    return OrderFields(values, unsupported[0] if unsupported else "")
+    return OrderFields(values, unsupported[0] if unsupported else "", algo_params)
+
+
+def _algo_params(reader: FieldReader) -> tuple[tuple[str, str], ...]:
+    count = reader.integer()
+    if not 0 <= count <= _MOST_ALGO_PARAMS:
+        raise MalformedMessage(f"{count} isn't a number of algorithm parameters")
+    texts = reader.take(2 * count)
+    return tuple(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _skip_combo(reader: FieldReader) -> None:

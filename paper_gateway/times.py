@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EASTERN = ZoneInfo("America/New_York")
 _NS = 1_000_000_000
+_CLOCK = re.compile(r"(\d{1,2}:\d{2}(?::\d{2})?)(?: +([A-Za-z0-9_/+-]+))?")
 _END = re.compile(r"(\d{8})[ -]+(\d{1,2}:\d{2}(?::\d{2})?)(?: +([A-Za-z0-9_/+-]+))?")
 
 
@@ -50,6 +52,18 @@ def parse_end(text: str) -> int:
     naive = datetime.strptime(f"{day} {clock}", layout)  # noqa: DTZ007 (the zone is set in the next line)
     aware = naive.replace(tzinfo=_zone(zone, hyphen="-" in text[:10]))
     return int(aware.timestamp()) * _NS
+
+
+def parse_moment(text: str, day: dt.date) -> int:
+    """Nanoseconds since the epoch of an algorithm's time, which may leave out the date: it is then on ``day``.
+
+    Raises
+    ------
+    ValueError
+        When it is neither a time nor a date and time.
+    """
+    text = text.strip()
+    return parse_end(f"{day:%Y%m%d} {text}" if _CLOCK.fullmatch(text) else text)
 
 
 def _zone(name: str | None, *, hyphen: bool) -> tzinfo:

@@ -79,6 +79,9 @@ class OrderTicket:
     aux_price: Decimal | None = None  # stop price of STP and STP LMT, amount of TRAIL
     trail_stop_price: Decimal | None = None
     trailing_percent: Decimal | None = None
+    percent_offset: Decimal | None = None  # of REL, instead of its amount
+    algo_strategy: str = ""
+    algo_params: tuple[tuple[str, str], ...] = ()
     parent_id: int = 0
     oca_group: str = ""
     oca_type: int = 0  # 1: a fill cancels the others; 2, 3: reduces them by the filled quantity

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.vocabulary import OrderType, TimeInForce
 from paper_gateway.account import ZERO
+from paper_gateway.methods import Method
 from paper_gateway.types import Held, OrderState, OrderTicket, OrderView
 
 OrderKey = tuple[int, int]  # client id, order id
@@ -34,6 +35,7 @@ class Terms:
     stop: int | None
     trail_ticks: int | None
     trail_fraction: float | None
+    method: Method | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -65,6 +67,9 @@ class WorkingOrder:
     month_shares: int = 0
     warning: str = ""
     held: Held | None = None  # by a fault; see ``hooks``
+    is_short_sale: bool = False
+    worked_since_ns: int | None = None  # by its method, market time
+    traded_before: int = 0  # shares that had traded in the session by then
     placed_s: float = field(default_factory=time.monotonic)  # wall time
 
     @property
@@ -96,6 +101,11 @@ class WorkingOrder:
     def limit(self) -> int | None:
         """Worst price."""
         return self.terms.limit
+
+    @property
+    def method(self) -> Method | None:
+        """How it is worked, when that is more than its type."""
+        return self.terms.method
 
     @property
     def sign(self) -> int:
@@ -149,6 +159,8 @@ class WorkingOrder:
         """Prices between which nothing can happen to it: it wakes at a low at or below, a high at or above."""
         if self.is_auction:
             return NEVER_LOW, NEVER_HIGH
+        if self.method is not None:
+            return NEVER_HIGH, NEVER_HIGH  # it looks at every step
         if self.is_stop and self.stop is not None:
             if self.kind is OrderType.TRAIL:
                 # One tick early at least: a percentage of a lower price is a smaller distance.

@@ -144,8 +144,9 @@ def test_every_order_type_is_taken_and_rests(client, kind, fields):
     ("fields", "code"),
     [
         ({"kind": "LMT", "lmtPrice": 10.001}, 110),
-        ({"kind": "PEG MID"}, 387),
-        ({"algoStrategy": "Twap"}, 201),
+        ({"kind": "PEG BENCH"}, 387),
+        ({"kind": "MOC", "tif": "GTC"}, 113),
+        ({"algoStrategy": "Sniper"}, 439),
         ({"account": "U999"}, 201),
         ({"quantity": 10**7}, 201),
     ],

@@ -57,8 +57,8 @@ def drawn_table(symbol: str, candles: list[Candle], *, day: date = DAY, size_s: 
 class Desk:
     """Market, brokerage, and what the brokerage has told so far."""
 
-    def __init__(self, tables: dict[str, BarTable], **options: Any) -> None:
-        self.market = Market(tables, packaged_calendar(), seed=1)
+    def __init__(self, tables: dict[str, BarTable], *, seed: int = 1, **options: Any) -> None:
+        self.market = Market(tables, packaged_calendar(), seed=seed)
         self.brokerage = Brokerage(self.market, **options)
         self.events: list[BrokerageEvent] = []
         self.session = session_of(DAY)

@@ -28,10 +28,10 @@ QUIET = (100.0, 100.1, 99.9, 100.0, 100_000.0)
         ("HOLD", 100, "MKT", {}, 321),
         ("BUY", 100, "MKT", {"account": "DU7654321"}, 321),
         ("BUY", 1.5, "MKT", {}, 10243),
-        ("BUY", 100, "REL", {}, 387),
+        ("BUY", 100, "PEG BENCH", {}, 387),
         ("BUY", 100, "MKT", {"time_in_force": "GTD"}, 111),
-        ("BUY", 100, "MOC", {"time_in_force": "GTC"}, 111),
-        ("BUY", 100, "LOC", {"time_in_force": "GTC", "limit_price": 100}, 111),
+        ("BUY", 100, "MOC", {"time_in_force": "GTC"}, 113),
+        ("BUY", 100, "LOC", {"time_in_force": "GTC", "limit_price": 100}, 113),
     ],
 )
 def test_an_unacceptable_order_is_refused_with_ibs_code(action, quantity, kind, fields, code):

@@ -210,14 +210,6 @@ def test_orders_for_the_close_fill_at_the_official_close():
     assert desk.fills(moc)[0].time_ns == desk.session.close_ns
 
 
-def test_an_order_for_the_close_can_come_too_late():
-    desk = Desk.drawn(QUIET).open()
-    desk.step(4680 - 119)
-    order = desk.place("BUY", 100, "MOC")
-    assert desk.state(order) is OrderState.INACTIVE
-    assert desk.codes(order) == [201]
-
-
 def test_day_orders_end_with_the_session_and_gtc_orders_go_on():
     tables = {"AAA": drawn_table("AAA", [QUIET])}
     desk = Desk(tables).open()

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ibapi.common import UNSET_DOUBLE
 from ibapi.order_condition import PriceCondition
-from ibapi.tag_value import TagValue
 
 from paper_gateway.codec import MalformedMessage
 from paper_gateway.open_order import completed_order, open_order
@@ -141,7 +140,6 @@ def test_a_completed_order_is_read_to_its_last_field(decode):
     ("fields", "feature"),
     [
         ({"conditions": [PriceCondition(0, 265598, "SMART", True, 10.0)]}, "conditions"),
-        ({"algoStrategy": "Twap", "algoParams": [TagValue("startTime", "09:30")]}, "algorithms"),
         ({"hedgeType": "D", "hedgeParam": "1"}, "hedge orders"),
         ({"scalePriceIncrement": 0.1}, "scale orders"),
         ({"deltaNeutralOrderType": "MKT"}, "delta-neutral orders"),
