@@ -33,6 +33,7 @@ from execution.pretrade import PretradeContext, Verdict, reference_price, verdic
 from execution.throttle import OrderThrottle
 
 QuoteSource = Callable[[str], Quote | None]
+_STRAY_AGAIN_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class IBExecutor:
         self._quotes = quotes
         self._clock = clock
         self._throttle = OrderThrottle(repeat_window_s=settings.pretrade.repeat_window_s)
-        self._cancelled_strays: set[tuple[int, int]] = set()
+        self._cancelled_strays: dict[tuple[int, int], int] = {}
 
     # --- orders -------------------------------------------------------------------------------------------
 
@@ -188,10 +189,12 @@ class IBExecutor:
         self._cancel_entries(self.manager.book.pending(strategy=strategy, symbol=symbol), reason)
 
     def cancel_stray(self, stray: StrayOrder) -> None:
-        """End both incarnations of an order that the broker has twice; once for each report of a new one."""
-        if stray.order_ids in self._cancelled_strays:
+        """End an order that the broker has twice, or still has after its end; again while it is reported."""
+        now_ns = self._clock.monotonic_ns()
+        last_ns = self._cancelled_strays.get(stray.order_ids)
+        if last_ns is not None and now_ns - last_ns < _STRAY_AGAIN_NS:
             return
-        self._cancelled_strays.add(stray.order_ids)
+        self._cancelled_strays[stray.order_ids] = now_ns
         for order_id in dict.fromkeys(stray.order_ids):
             self.repeat_cancel(order_id)
         self.cancel(stray.order_ref, "the broker has it twice")

@@ -56,7 +56,7 @@ class OrderChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrayOrder:
-    """A second incarnation of one of our orders at the broker: both must be cancelled."""
+    """An order of ours that the broker has twice, or still has after its end: all of it must be cancelled."""
 
     order_ref: str
     order_ids: tuple[int, int]
@@ -246,10 +246,19 @@ class OrderManager:
             change = self.on_open_order(report)
             if isinstance(change, StrayOrder):
                 strays.append(change)
+            elif self._is_undead(report, snapshot.requested_monotonic_ns):
+                strays.append(_stray(self._state(report.order_ref), report))
         present = {report.order_ref for report in snapshot.open_orders}
         awaited = {execution.order_ref for execution in missing}
         gone = self._absent(present | awaited, snapshot.requested_monotonic_ns)
         return Resolution(missing=missing, gone=gone, strays=tuple(strays))
+
+    def _is_undead(self, report: OpenOrderReport, requested_ns: int) -> bool:
+        """Whether the broker works an order that had ended for us before the question: what it fills yet is too much."""
+        state = self.book.get(report.order_ref)
+        if state is None or state.is_live or report.status.is_over:
+            return False
+        return self._age_from_ns(report.order_ref) < requested_ns
 
     def _absent(self, accounted_for: set[str], requested_ns: int) -> tuple[OrderState, ...]:
         gone = []
@@ -291,11 +300,7 @@ class OrderManager:
         ):
             if report.status in _OVER:  # the end of the second one is no news of the first
                 return None
-            return StrayOrder(
-                order_ref=state.order_ref,
-                order_ids=(state.order_id, report.order_id),
-                perm_ids=(state.perm_id, report.perm_id),
-            )
+            return _stray(state, report)
         if isinstance(report, OpenOrderReport):
             quantity = report.quantity if state.is_live else None
             after = with_report(state, report.status, perm_id=report.perm_id, quantity=quantity)
@@ -330,6 +335,14 @@ class OrderManager:
     def _age_from_ns(self, order_ref: str) -> int:
         # Orders that were folded from the journal count as touched when this process began.
         return self._touched.get(order_ref, self._born_ns)
+
+
+def _stray(state: OrderState, report: BrokerReport) -> StrayOrder:
+    return StrayOrder(
+        order_ref=state.order_ref,
+        order_ids=(state.order_id, report.order_id or state.order_id),
+        perm_ids=(state.perm_id, report.perm_id),
+    )
 
 
 def _effect(state: OrderState) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport
+from core.exec_ids import correction_number
 from core.journal import Journal
 from core.payloads import commission_payload, fill_payload
 from core.reasons import Reason
@@ -244,7 +245,8 @@ class OrderDesk:
         )
 
     def _book_watchdog(self, execution: Execution) -> None:
-        if self._book.ledger.booked(execution.exec_id):
+        known = self._book.ledger.booked(execution.exec_id)
+        if known and correction_number(execution.exec_id) <= correction_number(known.exec_id):
             return
         payload = fill_payload(execution, strategy=WATCHDOG)
         self._journal.append(RecordKind.FILL, payload)

@@ -327,3 +327,16 @@ def test_the_end_of_a_second_incarnation_is_no_news_of_the_first() -> None:
     over = open_report(stop.order, stop.order_id + 50, BrokerStatus.CANCELLED, perm_id=9999)
     assert desk.manager.on_open_order(over) is None
     assert desk.state(stop.order_ref).phase is OrderPhase.WORKING
+
+
+def test_an_order_that_ended_for_us_and_still_works_at_the_broker_is_cancelled_again_and_again() -> None:
+    desk = Desk()
+    entry, _ = desk.open_position()
+    undead = open_report(entry.order, entry.order_id, perm_id=900 + entry.order_id)
+    crossed = desk.manager.resolve(desk.snapshot(requested_monotonic_ns=0, open_orders=(undead,)))
+    assert crossed.strays == (), "its end may have crossed the answer"
+    for seconds in (1.0, 1.5, 1.5):
+        desk.clock.advance(seconds)
+        (stray,) = desk.manager.resolve(desk.snapshot(open_orders=(undead,))).strays
+        desk.executor.cancel_stray(stray)
+    assert desk.broker.cancelled == [entry.order_id] * 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.reasons import Reason
+from core.vocabulary import Side
 from tests.portfolio.live_manager.parts import Parts
 
 
@@ -58,6 +59,22 @@ def test_an_execution_that_is_not_ours_books_nothing_and_asks_the_broker(parts: 
     parts.clock.advance(1.0)
     parts.reconciler.poll()
     assert len(parts.questions) == 1
+
+
+def test_a_correction_of_what_the_watchdog_closed_is_booked_and_a_repetition_is_not(parts: Parts) -> None:
+    parts.act(100)
+    parts.fill(1, 100, index=0)
+    close = replace(
+        parts.execution(7, 100), order_ref="BS-KILL-abcdef-IBM-1", side=Side.SELL, client_id=2, order_id=1
+    )
+    corrected = replace(close, exec_id=close.exec_id[:-2] + "02", price=close.price + 1)
+    for message in (close, corrected, close, corrected):
+        parts.desk.on_message(message)
+    booked = parts.book.ledger.booked(close.exec_id)
+    assert booked is not None
+    assert booked.price == corrected.price
+    assert parts.book.positions() == {}
+    assert len(parts.records("fill")) == 3
 
 
 def test_a_fill_that_opens_a_position_is_passed_on(parts: Parts) -> None:
