@@ -27,7 +27,10 @@ from features.freshness import AVAILABLE_AFTER_NS
 from features.panel import DailyBars, panel_of
 
 NS_PER_S: Final = 1_000_000_000
+DAILY_VIEW: Final = "daily_features"
+COST_VIEW: Final = "order_costs"
 SYMBOL: Final = "symbol"
+METHOD: Final = "method"
 AVAILABLE: Final = "available_timestamp"
 EVENT_S: Final = "event_s"
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")  # Feast fails on nanoseconds with a zone
@@ -101,6 +104,19 @@ def daily_table(bars: Mapping[str, PricedBars]) -> pa.Table:
         found = values[rows, columns]
         names[name] = pa.array(found, pa.float64(), mask=~np.isfinite(found))
     return pa.table(names)
+
+
+def cost_table(rows: pa.Table) -> pa.Table:
+    """Features of costs as rows of the store (`tca.feature_etl.cost_rows` makes them)."""
+    close_ns = rows.column("close_ns").to_numpy()
+    keys = {
+        SYMBOL: rows.column(SYMBOL),
+        METHOD: rows.column(METHOD),
+        AVAILABLE: pa.array((close_ns + AVAILABLE_AFTER_NS) // 1_000, TIMESTAMP),
+        EVENT_S: pa.array(close_ns // NS_PER_S, pa.int64()),
+    }
+    values = {name: rows.column(name) for name in rows.column_names if name not in {*keys, "close_ns"}}
+    return pa.table(keys | values)
 
 
 def bars_sha256(bars: Mapping[str, PricedBars]) -> str:

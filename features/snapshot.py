@@ -88,6 +88,11 @@ class FeatureSnapshot(_Frozen):
     versions: dict[str, Annotated[int, Field(ge=1)]]
     rows: dict[str, SymbolRow]
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the content, as it stands in the file; for the record of a decision."""
+        return _digest(self.model_dump())
+
     def lookup(self, symbol: str, name: str, *, version: int, at_ns: int, freshness: Freshness) -> Answer:
         """Value of a feature at market time ``at_ns``, or why it is unknown. Never raises and never waits.
 
@@ -147,8 +152,7 @@ def write_snapshot(path: Path, snapshot: FeatureSnapshot) -> str:
     OSError
         When it can't be written; the old one then stands.
     """
-    content = snapshot.model_dump()
-    digest = _digest(content)
+    content, digest = snapshot.model_dump(), snapshot.sha256
     path.parent.mkdir(parents=True, exist_ok=True)
     body = dump({"schema": SCHEMA_VERSION, "sha256": digest, "content": content})
     write_atomic(path, body.encode() + b"\n", mode=0o644)
