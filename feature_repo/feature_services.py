@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from feast import Entity, FeatureService, FeatureView
+from feast import FeatureService
 
 from feature_repo.entity import METHOD_ENTITY, SYMBOL_ENTITY
 from feature_repo.feature_view import cost_view, daily_view
@@ -20,7 +20,7 @@ COSTS: Final = "execution_costs"
 """What orders have cost."""
 
 
-def definitions(folder: FeatureFolder) -> list[Entity | FeatureView | FeatureService]:
+def definitions(folder: FeatureFolder) -> list[Any]:
     """Everything that the registry should hold, over the files of ``folder``."""
     daily, costs = daily_view(folder), cost_view(folder)
     comparable = [EVENT_S, *(name for name, feature in FEATURES.items() if feature.scale_free)]

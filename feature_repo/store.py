@@ -18,7 +18,7 @@ from feast import FeatureService, FeatureStore
 from feast.errors import FeastObjectNotFoundException
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.repo_config import RepoConfig
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import RetryLater
@@ -82,7 +82,7 @@ class Store:
         with _told(self.folder):
             wanted = definitions(self.folder)
             self._services.clear()
-            self.feast.apply(wanted, objects_to_delete=self._superfluous(wanted), partial=False)
+            self.feast.apply(list(wanted), objects_to_delete=self._superfluous(wanted), partial=False)
             with closing(sqlite3.connect(self.folder.online)) as connection:
                 connection.execute(
                     "PRAGMA journal_mode=WAL"
@@ -115,7 +115,7 @@ class Store:
     def historical_daily(self, symbols: Sequence[str], moments: Sequence[datetime]) -> pd.DataFrame:
         """Feast's own point-in-time join, one row a symbol and moment in any order: the oracle of the tests."""
         asked = pd.DataFrame(
-            {SYMBOL: list(symbols), "event_timestamp": pd.DatetimeIndex(moments).as_unit("us")}
+            {SYMBOL: list(symbols), "event_timestamp": pd.DatetimeIndex(list(moments)).as_unit("us")}
         )
         with _told(self.folder):
             service = self.feast.get_feature_service(PUBLISHED)
@@ -154,7 +154,7 @@ class Store:
 
     def _superfluous(self, wanted: Sequence[Any]) -> list[Any]:
         names = {(type(one).__name__, one.name) for one in wanted}
-        registered = [
+        registered: list[Any] = [
             *self.feast.list_feature_services(),
             *self.feast.list_feature_views(),
             *self.feast.list_entities(),

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,16 +41,6 @@ class FeaturesMissing(RetryLater):
     """There is no file of features that fits this program; the text says which and what to run."""
 
 
-class PricedBars(DailyBars, Protocol):
-    """Daily bars with their prices (`data.bar_table.BarTable`), each of shape (bars,)."""
-
-    open: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-    low: npt.NDArray[np.float64]
-    close: npt.NDArray[np.float64]
-    volume: npt.NDArray[np.float64]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
     """What a file of features says about itself.
@@ -73,7 +62,7 @@ def catalogue_versions() -> dict[str, int]:
     return {name: feature.version for name, feature in FEATURES.items()}
 
 
-def daily_table(bars: Mapping[str, PricedBars]) -> pa.Table:
+def daily_table(bars: Mapping[str, DailyBars]) -> pa.Table:
     """Features of every symbol and session.
 
     Parameters
@@ -119,7 +108,7 @@ def cost_table(rows: pa.Table) -> pa.Table:
     return pa.table(keys | values)
 
 
-def bars_sha256(bars: Mapping[str, PricedBars]) -> str:
+def bars_sha256(bars: Mapping[str, DailyBars]) -> str:
     """Hash of the bars, symbol by symbol in the order given (breadth depends on the set, nothing on the order of rows)."""
     digest = hashlib.sha256()
     for symbol, table in bars.items():

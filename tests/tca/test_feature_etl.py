@@ -28,7 +28,7 @@ def database(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rows(database) -> pd.DataFrame:
+def rows(database):
     return cost_rows(database, CLOSES).to_pandas()
 
 
