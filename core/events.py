@@ -149,7 +149,7 @@ class OrderStatusReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrderReport:
-    """One order that the broker has, from ``openOrder``."""
+    """One order that the broker has, from ``openOrder``. ``stop_price`` of a trailing stop is where it stands now."""
 
     order_ref: str
     order_id: int
@@ -162,6 +162,7 @@ class OpenOrderReport:
     status: BrokerStatus
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trailing_amount: Decimal | None = None
     peg_offset: Decimal | None = None
     algo: str = ""
     algo_params: tuple[tuple[str, str], ...] = ()

@@ -44,6 +44,9 @@ class RecordKind(StrEnum):
     ORDER_STATUS = "order_status"
     """order_ref, order_id, perm_id, status, filled, remaining (None in an openOrder), quantity (None in an
     orderStatus): only when it changes something"""
+    ORDER_TRAILED = "order_trailed"
+    """order_ref, stop_price, trailing_amount, source (broker: it says so; bars: the price was there, so it stands so at
+    least): only when a trailing stop is known to stand nearer to the market, or the broker has other terms of it"""
     ORDER_ENDED = "order_ended"
     """order_ref, outcome (rejected, not_sent, gone, settled), detail: an end, or a settling of open questions, that
     no broker status tells"""

@@ -25,6 +25,7 @@ from execution.order_state import (
     OrderState,
     amended,
     moved,
+    trailed,
     with_execution,
     with_report,
 )
@@ -54,6 +55,7 @@ class OrderBook:
             RecordKind.ORDER_SENT: self._sent,
             RecordKind.ORDER_CANCEL: self._cancel,
             RecordKind.ORDER_STATUS: self._status,
+            RecordKind.ORDER_TRAILED: self._trailed,
             RecordKind.ORDER_ENDED: self._ended,
             RecordKind.FILL: self._fill,
             RecordKind.COMMISSION: self._commission,
@@ -101,6 +103,13 @@ class OrderBook:
                 quantity=quantity,
             )
         )
+
+    def _trailed(self, payload: Payload) -> None:
+        state = self._orders.get(text(payload, "order_ref"))
+        if state is not None:
+            amount = payload.get("trailing_amount")
+            distance = decimal(payload, "trailing_amount") if amount is not None else None
+            self._put(trailed(state, decimal(payload, "stop_price"), distance))
 
     def _ended(self, payload: Payload) -> None:
         state = self._orders.get(text(payload, "order_ref"))

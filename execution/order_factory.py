@@ -52,6 +52,9 @@ class OrderFactory:
             limit_price=limit,
             arrival_price=plan.arrival_price,
         )
+        trail = None
+        if plan.trail_distance is not None:
+            trail = self._grid.distance(plan.symbol, plan.arrival_price, plan.trail_distance)
         stop_ref = self._refs.next(Purpose.STOP)
         stop = Order(
             order_ref=stop_ref,
@@ -59,11 +62,12 @@ class OrderFactory:
             symbol=plan.symbol,
             side=plan.side.opposite,
             quantity=plan.quantity,
-            order_type=OrderType.STOP,
+            order_type=OrderType.STOP if trail is None else OrderType.TRAIL,
             purpose=Purpose.STOP,
             reason=plan.reason,
             created_ns=plan.created_ns,
             stop_price=self._grid.stop(plan.symbol, plan.side.opposite, plan.stop_price),
+            trailing_amount=trail,
             time_in_force=TimeInForce.GTC,
             parent_ref=ref,
             oca_group=_group_of(stop_ref),
@@ -100,11 +104,12 @@ class OrderFactory:
             symbol=action.symbol,
             side=action.side,
             quantity=Decimal(action.quantity),
-            order_type=OrderType.STOP,
+            order_type=OrderType.STOP if action.trailing_amount is None else OrderType.TRAIL,
             purpose=Purpose.STOP,
             reason="the position had no stop",
             created_ns=created_ns,
             stop_price=action.stop_price,
+            trailing_amount=action.trailing_amount,
             time_in_force=TimeInForce.GTC,
             oca_group=_group_of(ref),
         )

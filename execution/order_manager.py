@@ -24,10 +24,10 @@ from core.exec_ids import correction_number
 from core.ib_wrapper.error_codes import Response, classify
 from core.payloads import commission_payload, fill_payload, intent_payload
 from core.records import RecordKind
-from core.vocabulary import BrokerStatus, Purpose, Unknown
+from core.vocabulary import BrokerStatus, OrderType, Purpose, Unknown
 from execution.broker_port import JournalPort
 from execution.order_book import SETTLED, OrderBook
-from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, with_report
+from execution.order_state import ZERO, FillOutcome, OrderPhase, OrderState, trailed, with_report
 
 ORDER_CANCELLED_CODE: Final = 202
 # Any other refusal that comes after the broker has acknowledged an order is of a later request about it.
@@ -122,6 +122,7 @@ class OrderManager:
         self._clock = clock
         self._touched: dict[str, int] = {}
         self._absences: dict[str, int] = {}
+        self._reported_ns: dict[str, int] = {}
         self._born_ns = clock.monotonic_ns()
         self.query_due = bool(book.pending())
         """Whether the broker should be asked what it has; the executor asks and clears it."""
@@ -153,12 +154,38 @@ class OrderManager:
             return None
         return self._on_report(state, report)
 
-    def on_open_order(self, report: OpenOrderReport) -> OrderChange | StrayOrder | None:
-        """Read an ``openOrder``. None: not ours, or nothing new."""
+    def on_open_order(
+        self, report: OpenOrderReport, asked_ns: int | None = None
+    ) -> OrderChange | StrayOrder | None:
+        """Read an ``openOrder``, which answers a question of ``asked_ns`` if any. None: not ours, or nothing new."""
         state = self.book.get(report.order_ref)
         if state is None:
             return None
-        return self._on_report(state, report)
+        change = self._on_report(state, report)
+        state = self._state(report.order_ref)
+        if not isinstance(change, StrayOrder) and state.is_live and state.order.order_type is OrderType.TRAIL:
+            self._reported_ns[state.order_ref] = self._clock.monotonic_ns() if asked_ns is None else asked_ns
+            if report.stop_price is not None:
+                self.trail(state, report.stop_price, report.trailing_amount, source="broker")
+        return change
+
+    def trail(
+        self, state: OrderState, stop_price: Decimal, trailing_amount: Decimal | None = None, *, source: str
+    ) -> None:
+        """Note that a trailing stop stands at ``stop_price``, unless it is known to have been nearer to the market."""
+        if trailed(state, stop_price, trailing_amount) is state:
+            return
+        payload: dict[str, object] = {
+            "order_ref": state.order_ref,
+            "stop_price": str(stop_price),
+            "trailing_amount": None if trailing_amount is None else str(trailing_amount),
+            "source": source,
+        }
+        self._write(RecordKind.ORDER_TRAILED, payload, None)
+
+    def reported_ns(self, order_ref: str) -> int | None:
+        """Monotonic time of which the broker's newest word about a trailing stop is; None when this process has none."""
+        return self._reported_ns.get(order_ref)
 
     def on_execution(self, execution: Execution) -> FillResult:
         """Book an execution, once."""
@@ -243,7 +270,7 @@ class OrderManager:
         )
         strays = []
         for report in snapshot.open_orders:
-            change = self.on_open_order(report)
+            change = self.on_open_order(report, snapshot.requested_monotonic_ns)
             if isinstance(change, StrayOrder):
                 strays.append(change)
             elif self._is_undead(report, snapshot.requested_monotonic_ns):

@@ -161,6 +161,8 @@ class OrderState:
     reported_remaining: Decimal | None = None
     amendments: int = 0
     detail: str = ""
+    trailed_to: Decimal | None = None
+    """Nearest price to the market at which a trailing stop is known to have stood."""
     fills: Mapping[str, BookedFill] = field(default_factory=dict)
 
     @property
@@ -172,6 +174,11 @@ class OrderState:
     def is_live(self) -> bool:
         """Whether a fill is still to be reckoned with."""
         return self.phase.is_live
+
+    @property
+    def stop_price(self) -> Decimal | None:
+        """Stop price: of a trailing stop as far as it is known to have moved. None of an order that is no stop."""
+        return self.order.stop_price if self.trailed_to is None else self.trailed_to
 
     @property
     def filled(self) -> Decimal:
@@ -275,6 +282,21 @@ def with_execution(state: OrderState, execution: Execution) -> tuple[OrderState,
     if result.filled >= result.order.quantity:
         result = moved(result, OrderSignal.FILLED)
     return result, FillOutcome.NEW if known is None else FillOutcome.CORRECTION
+
+
+def trailed(state: OrderState, stop_price: Decimal, trailing_amount: Decimal | None) -> OrderState:
+    """Return ``state`` with a trailing stop at ``stop_price``; the same object when it is known to have been nearer.
+
+    Another distance than ours means that the broker has other terms of the order, by a split or a human's hand: they
+    are taken as they are.
+    """
+    order = state.order
+    if trailing_amount is not None and trailing_amount != order.trailing_amount:
+        return replace(state, order=replace(order, trailing_amount=trailing_amount), trailed_to=stop_price)
+    known = state.stop_price
+    if known is not None and (stop_price - known) * order.side.sign >= 0:
+        return state
+    return replace(state, trailed_to=stop_price)
 
 
 def amended(state: OrderState, order: Order) -> OrderState:

@@ -15,8 +15,9 @@ from portfolio.algo_wheel import OrderContext
 class EntryPlan:
     """Open a position from flat, protected by a stop that works as soon as the entry fills.
 
-    ``arrival_price`` is the price the decision was made on; ``created_ns`` is market time. ``context`` is what was
-    known of the order then, but for the spread, which is the quote's when it is sent.
+    ``trail_distance`` (dollars) lets the stop follow the best price; None for one that stays. ``arrival_price`` is the
+    price the decision was made on; ``created_ns`` is market time. ``context`` is what was known of the order then, but
+    for the spread, which is the quote's when it is sent.
     """
 
     strategy: str
@@ -27,6 +28,7 @@ class EntryPlan:
     arrival_price: float
     created_ns: int
     reason: str = "entry"
+    trail_distance: float | None = None
     context: OrderContext | None = None
 
 

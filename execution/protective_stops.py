@@ -37,13 +37,14 @@ class AmendStop:
 
 @dataclass(frozen=True, slots=True)
 class PlaceStop:
-    """Cover a bare position with a new stop at the price of its former one."""
+    """Cover a bare position with a new stop, of the kind and at the price of its former one."""
 
     strategy: str
     symbol: str
     side: Side
     quantity: Decimal
     stop_price: Decimal
+    trailing_amount: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,6 @@ def _fit(stops: list[OrderState], needed: Decimal) -> list[StopAction]:
 def _new_stop(
     strategy: str, symbol: str, side: Side, needed: Decimal, former: OrderState | None
 ) -> PlaceStop | Unprotected:
-    if former is None or former.order.side is not side or former.order.stop_price is None:
+    if former is None or former.order.side is not side or former.stop_price is None:
         return Unprotected(strategy, symbol, needed)
-    return PlaceStop(strategy, symbol, side, needed, former.order.stop_price)
+    return PlaceStop(strategy, symbol, side, needed, former.stop_price, former.order.trailing_amount)

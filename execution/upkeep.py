@@ -11,7 +11,7 @@ from typing import Final, Literal
 from core.clock import Clock
 from core.errors import RetryLater
 from core.events import BrokerSnapshot
-from core.vocabulary import HaltLevel, Purpose
+from core.vocabulary import HaltLevel, OrderType, Purpose
 from execution.broker_port import BrokerPort, JournalPort
 from execution.ib_executor import Bundle, IBExecutor, Outgoing
 from execution.order_factory import OrderFactory
@@ -33,6 +33,7 @@ SETTLE_S: Final = 0.5
 """How long a mismatch must last before we act on it: the broker's own messages usually end it first."""
 
 _LONGEST_PAUSE_S: Final = 30.0
+_PATIENT_QUERIES: Final = 3
 _QUIET_NS: Final = 60_000_000_000
 
 
@@ -215,7 +216,23 @@ class OrderUpkeep:
     def _is_due(self, action: StopAction, now_ns: int) -> bool:
         if now_ns - self._seen_ns[action] < SETTLE_S * 1e9:
             return False
+        if isinstance(action, AmendStop) and self._asks_first(action, now_ns):
+            return False
         return isinstance(action, Unprotected) or self._patience.allows(self._key_of(action), now_ns)
+
+    def _asks_first(self, action: AmendStop, now_ns: int) -> bool:
+        """Whether the broker must say first where a trailing stop stands: since the mismatch began it may have moved.
+
+        A broker that gives no answer doesn't hold the amendment up for ever: what is known does then.
+        """
+        state = self._manager.book.get(action.order_ref)
+        if state is None or state.order.order_type is not OrderType.TRAIL:
+            return False
+        seen_ns, told_ns = self._seen_ns[action], self._manager.reported_ns(action.order_ref)
+        if told_ns is not None and told_ns >= seen_ns:
+            return False
+        self._manager.query_due = True
+        return now_ns - seen_ns < _PATIENT_QUERIES * self._query_after_s * 1e9
 
     def _key_of(self, action: StopAction) -> PositionKey:
         if isinstance(action, PlaceStop | Unprotected):

@@ -9,11 +9,14 @@ backtest does (docs/backtesting.md), so that a paper session and a backtest over
 - A stop is triggered by the step that reaches it, and fills at its price, or at the bar's open when that lies beyond. The
   stop of an order that has just filled works from that bar's first step on. One that is triggered ends what is left of
   its parent: the rest doesn't fill any more.
+- A stop that trails stands still inside a bar. The open moves it before anything else, and the bar's extremes move it when
+  the bar is over; the close alone, if the order came inside the bar. When the close has fallen from the high (risen from
+  the low) by the distance, the stop was hit on the way, and fills at the bar's worst price.
 - Every price moves against the order by half the spread, slippage, and impact that grows with the square root of its
   share of the bar's volume. Prices are whole micro-dollars.
 - The orders of a symbol share what the bar's volume allows; the rest waits for the next bar's open.
 
-Limit orders, trailing stops and auctions are refused: bars don't say what they would have got.
+Limit orders and auctions are refused: bars don't say what they would have got.
 """
 
 from __future__ import annotations
@@ -31,10 +34,11 @@ from paper_gateway.order_store import OrderStore
 from paper_gateway.price_path import STEP_S
 from paper_gateway.tape import STEP_NS
 from paper_gateway.types import OrderState
-from paper_gateway.working_order import Terms, WorkingOrder
+from paper_gateway.working_order import OrderKey, Terms, WorkingOrder
 
 _MICRO = Decimal("0.000001")
 _HUNDREDTH = Decimal("0.01")
+_STOPS = frozenset({OrderType.STOP, OrderType.TRAIL})
 _NOT_SUPPORTED = 387  # TWS: unsupported order type for this exchange and security type
 
 
@@ -75,11 +79,16 @@ class BarModel:
 
 @dataclass(slots=True)
 class _Bar:
-    """One symbol's present bar: its open in ticks, its volume, and the shares that are still to be had."""
+    """One symbol's present bar: its open in ticks, its volume, and the shares that are still to be had.
+
+    ``steps`` are its steps; ``trailing`` the trailing stops that work from its first step on.
+    """
 
     open: int
     volume: int
     room: int
+    steps: slice
+    trailing: frozenset[OrderKey] = frozenset()
 
 
 class BarFills:
@@ -134,12 +143,15 @@ class BarFills:
                 book.refresh()
             if reader.low[index] <= book.wake_low or reader.high[index] >= book.wake_high:
                 self._trigger(symbol, reader.low[index], reader.high[index])
+            if index + 1 == self._bars[symbol].steps.stop:
+                self._follow_bar(symbol, reader)
 
     def _begin(self, reader: TapeReader, index: int) -> _Bar:
         start_ns = self._market.now_ns - STEP_NS
         left_ns = self._size_ns - start_ns % self._size_ns
-        volume = sum(reader.volume[index : index + left_ns // STEP_NS])
-        return _Bar(reader.open[index], volume, self._model.fillable(volume))
+        steps = slice(index, min(index + left_ns // STEP_NS, len(reader.volume)))
+        volume = sum(reader.volume[steps])
+        return _Bar(reader.open[index], volume, self._model.fillable(volume), steps)
 
     def _fill_at_open(self, symbol: str) -> None:
         bar = self._bars[symbol]
@@ -147,12 +159,16 @@ class BarFills:
         for order in sorted((order for order in working if not order.is_stop), key=self._rank):
             if order.is_active and not self._is_stopped(order):
                 self._fill(order, bar.open, bar)
+        trailing = self._trailing(symbol)
+        bar.trailing = frozenset(order.key for order in trailing)
+        for order in trailing:
+            self._trail(order, bar.open, bar.open)
 
     def _is_stopped(self, order: WorkingOrder) -> bool:
         return any(child.elected for child in self._store.children(order))
 
     def _rank(self, order: WorkingOrder) -> tuple[int, int]:
-        if order.kind is OrderType.STOP:
+        if order.kind in _STOPS:
             return 0, order.sequence
         return (2 if self._store.children(order) else 1), order.sequence
 
@@ -164,11 +180,36 @@ class BarFills:
                 continue
             if high < stop if order.is_buy else low > stop:
                 continue
-            order.elected = True
-            order.state = OrderState.SUBMITTED
+            self._elect(order, max(stop, bar.open) if order.is_buy else min(stop, bar.open), bar)
+
+    def _elect(self, order: WorkingOrder, base: int, bar: _Bar) -> None:
+        order.elected = True
+        order.state = OrderState.SUBMITTED
+        self._store.touch(order)
+        self._announce(order)
+        self._fill(order, base, bar)
+
+    def _trailing(self, symbol: str) -> list[WorkingOrder]:
+        orders = self._store.books[symbol].orders
+        return [each for each in orders if each.kind is OrderType.TRAIL and each.is_stop and each.is_active]
+
+    def _follow_bar(self, symbol: str, reader: TapeReader) -> None:
+        """Hit the trailing stops that the bar has surely turned to, and move the others after its extremes."""
+        bar = self._bars[symbol]
+        low, high = min(reader.low[bar.steps]), max(reader.high[bar.steps])
+        close = reader.close[bar.steps.stop - 1]
+        for order in self._trailing(symbol):
+            best, worst = (low, high) if order.is_buy else (high, low)
+            if order.key not in bar.trailing:
+                self._trail(order, close, close)
+            elif (close - best) * order.sign >= order.trail_distance(best):
+                self._elect(order, worst, bar)
+            else:
+                self._trail(order, low, high)
+
+    def _trail(self, order: WorkingOrder, low: int, high: int) -> None:
+        if order.trail(low, high):
             self._store.touch(order)
-            self._announce(order)
-            self._fill(order, max(stop, bar.open) if order.is_buy else min(stop, bar.open), bar)
 
     def _fill(self, order: WorkingOrder, base: int, bar: _Bar) -> None:
         quantity = min(order.workable, bar.room)
@@ -180,8 +221,8 @@ class BarFills:
 
 
 def refusal_of(terms: Terms) -> Refusal | None:
-    """Why the model can't fill such orders; None for plain market orders and stops."""
-    if terms.method is None and terms.kind in {OrderType.MARKET, OrderType.STOP}:
+    """Why the model can't fill such orders; None for plain market orders and stops, those that trail among them."""
+    if terms.method is None and (terms.kind is OrderType.MARKET or terms.kind in _STOPS):
         return None
     name = terms.kind.value if terms.method is None else f"{terms.kind.value} {type(terms.method).__name__}"
     return Refusal(_NOT_SUPPORTED, f"{name} orders can't be filled by --fill-model bar")

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from core.exec_ids import base_exec_id, correction_number
 from core.journal import Record
-from core.payloads import commission_of, execution_of, order_of, text
+from core.payloads import commission_of, decimal, execution_of, order_of, text
 from core.records import RecordKind
 from core.vocabulary import KILL_PREFIX, BrokerStatus, Purpose
 from tca.benchmarks import measure
@@ -40,6 +40,7 @@ class JournalFold:
             RecordKind.ORDER_INTENT: self._intent,
             RecordKind.ARRIVAL: self._arrival,
             RecordKind.ORDER_STATUS: self._status,
+            RecordKind.ORDER_TRAILED: self._trailed,
             RecordKind.ORDER_ENDED: self._ended,
             RecordKind.FILL: self._fill,
         }
@@ -155,6 +156,12 @@ class JournalFold:
         self._unsettled.discard(child.order_ref)
         self._changed.discard(child.order_ref)
         del self.stories[child.order_ref]
+
+    def _trailed(self, record: Record, story: Story | None) -> None:
+        """Move a trailing stop, unless it has begun to fill: that is the price it was then hit at, or a little beyond."""
+        if story is not None and not story.fills:
+            story.stop_price = decimal(record.payload, "stop_price")
+            self._touch(story, record.seq)
 
     def _status(self, record: Record, story: Story | None) -> None:
         if story is not None and BrokerStatus(text(record.payload, "status")) in _ENDS:

@@ -21,6 +21,7 @@ class PlacedOrder:
     purpose: Purpose
     reason: str
     stop_price: Decimal | None = None
+    trailing_amount: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,6 +219,7 @@ class _Reader:
                     purpose=order.purpose,
                     reason=order.reason,
                     stop_price=order.stop_price,
+                    trailing_amount=order.trailing_amount,
                 )
             )
 

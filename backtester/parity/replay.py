@@ -69,6 +69,7 @@ class Replay:
             settings.execution.pretrade,
             overnight=market.is_daily,
             entry_type=OrderType(settings.execution.entry_order_type),
+            trailing=frozenset(name for name in self._names if settings.trails(name)),
         )
         partners = partner_columns(tuple(basis.strategies), market.symbols)
         self._parameters = decision_parameters(settings.sizing, settings.caps, basis.weights, partners)

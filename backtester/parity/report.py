@@ -174,6 +174,8 @@ def _line(one: Dated) -> str:
     match one:
         case PlacedOrder():
             stop = f" at {one.stop_price:.2f}" if one.stop_price is not None else ""
+            if one.trailing_amount is not None:
+                stop += f", trailing by {one.trailing_amount:.2f}"
             return f"order {one.strategy} {one.symbol} {one.purpose}: {one.side} {one.quantity} {one.order_type}{stop} ({one.reason})"
         case AccountFill():
             return f"fill {one.strategy} {one.symbol} {one.purpose}: {one.side} {one.quantity} at {one.price} fee {one.commission}"

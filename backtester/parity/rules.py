@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from backtester.orders import stop_on_grid
+from backtester.orders import stop_on_grid, trail_on_grid
 from backtester.parity.history import AccountDenial, PlacedOrder
 from core.config_schema import PretradeSettings
 from core.reasons import Reason
@@ -59,13 +59,21 @@ class OrderRules:
         Whether entries may wait for the next session (daily bars).
     entry_type
         Market or limit.
+    trailing
+        Strategies whose stops trail.
     """
 
     def __init__(
-        self, limits: PretradeSettings, *, overnight: bool, entry_type: OrderType = OrderType.MARKET
+        self,
+        limits: PretradeSettings,
+        *,
+        overnight: bool,
+        entry_type: OrderType = OrderType.MARKET,
+        trailing: frozenset[str] = frozenset(),
     ) -> None:
         self._limits = limits
         self._types = {Purpose.ENTRY: entry_type, Purpose.STOP: OrderType.STOP}
+        self._trailing = trailing
         self._overnight = overnight
         self._working: dict[Key, _Working] = {}
         self._ending: dict[
@@ -139,7 +147,10 @@ class OrderRules:
             self._deny(bar_end_ns, wish.key, reason, abs(wish.target))
             return
         self._send(bar_end_ns, wish, Purpose.ENTRY, wish.target)
-        self._note(bar_end_ns, wish, Purpose.STOP, -wish.target, Decimal(stop) / _MICRO)
+        trail = None
+        if wish.strategy in self._trailing:
+            trail = Decimal(trail_on_grid(wish.stop_distance)) / _MICRO
+        self._note(bar_end_ns, wish, Purpose.STOP, -wish.target, Decimal(stop) / _MICRO, trail)
 
     def _objection(self, wish: Wish, stop: float, *, session_goes_on: bool) -> Reason:
         quantity = abs(wish.target)
@@ -163,10 +174,16 @@ class OrderRules:
     def _send(self, bar_end_ns: int, wish: Wish, purpose: Purpose, quantity: int) -> None:
         self._working[wish.key] = _Working(purpose, quantity)
         self._told.pop(wish.key, None)
-        self._note(bar_end_ns, wish, purpose, quantity, None)
+        self._note(bar_end_ns, wish, purpose, quantity)
 
     def _note(
-        self, bar_end_ns: int, wish: Wish, purpose: Purpose, quantity: int, stop_price: Decimal | None
+        self,
+        bar_end_ns: int,
+        wish: Wish,
+        purpose: Purpose,
+        quantity: int,
+        stop_price: Decimal | None = None,
+        trailing_amount: Decimal | None = None,
     ) -> None:
         self.orders.append(
             PlacedOrder(
@@ -175,10 +192,11 @@ class OrderRules:
                 symbol=wish.symbol,
                 side=Side.BUY if quantity > 0 else Side.SELL,
                 quantity=abs(quantity),
-                order_type=self._types.get(purpose, OrderType.MARKET),
+                order_type=OrderType.TRAIL if trailing_amount else self._types.get(purpose, OrderType.MARKET),
                 purpose=purpose,
                 reason=wish.reason.code if wish.reason else ("exit" if purpose is Purpose.EXIT else "entry"),
                 stop_price=stop_price,
+                trailing_amount=trailing_amount,
             )
         )
 

@@ -168,7 +168,9 @@ def ib_order(
 def open_order(order_id: int, contract: Any, order: Any, state: Any) -> OpenOrderReport:  # noqa: ANN401 (ibapi)
     """Report of one ``openOrder`` callback."""
     is_pegged = order.orderType in _PEGGED_TEXTS
+    trails = order.orderType == OrderType.TRAIL.value
     aux_price = price_or_none(order.auxPrice)
+    stop_price = price_or_none(order.trailStopPrice) if trails else aux_price
     return OpenOrderReport(
         order_ref=order.orderRef,
         order_id=order_id,
@@ -180,7 +182,8 @@ def open_order(order_id: int, contract: Any, order: Any, state: Any) -> OpenOrde
         order_type=order.orderType,
         status=status_of(state.status),
         limit_price=price_or_none(order.lmtPrice),
-        stop_price=None if is_pegged else aux_price,
+        stop_price=None if is_pegged else stop_price,
+        trailing_amount=aux_price if trails else None,
         peg_offset=aux_price if is_pegged else None,
         algo=str(order.algoStrategy or ""),
         algo_params=tuple((str(one.tag), str(one.value)) for one in order.algoParams or ()),

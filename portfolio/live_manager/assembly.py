@@ -33,6 +33,7 @@ from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence, short_run
 from execution.ticks import PriceGrid
+from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
 from portfolio.decision_setup import compile_kernels
 from portfolio.live_manager.backfill import Backfill
@@ -265,7 +266,9 @@ class Assembler:
             upkeep=upkeep,
             journal=self._journal,
             status=self._status,
+            trailing=TrailingStops(manager, self._journal, self._grid),
             ask_broker=reconciler.request_soon,
+            trails=self._settings.trails,
         )
         reconciler.book_execution = desk.on_execution
         return desk

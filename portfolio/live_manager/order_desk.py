@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from core.events import BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport
+from core.events import Bar, BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport
 from core.exec_ids import correction_number
 from core.journal import Journal
 from core.payloads import commission_payload, fill_payload
@@ -17,6 +17,7 @@ from execution.ib_executor import IBExecutor
 from execution.order_manager import ORDER_CANCELLED_CODE, OrderManager, StrayOrder
 from execution.order_state import OrderState
 from execution.plans import Denial, EntryPlan, ExitPlan, Plan, TradingConditions
+from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep, UpkeepReport
 from portfolio.ledger import WATCHDOG
 from portfolio.live_manager.book import LiveBook
@@ -34,8 +35,12 @@ class OrderDesk:
     ----------
     book, manager, executor, upkeep, journal, status
         The engine's own.
+    trailing
+        Follows the trailing stops.
     ask_broker
         Asks for a reconciliation when a report can't be explained by our book.
+    trails
+        Whether a strategy's stops trail.
     """
 
     def __init__(
@@ -47,7 +52,9 @@ class OrderDesk:
         upkeep: OrderUpkeep,
         journal: Journal,
         status: RunStatus,
+        trailing: TrailingStops,
         ask_broker: Callable[[str], None],
+        trails: Callable[[str], bool],
     ) -> None:
         self._book = book
         self._manager = manager
@@ -55,7 +62,9 @@ class OrderDesk:
         self._upkeep = upkeep
         self._journal = journal
         self._status = status
+        self._trailing = trailing
         self._ask_broker = ask_broker
+        self._trails = trails
         self._log = structlog.get_logger(__name__)
         self.on_entry_fill: Callable[[str, str, Side], None] | None = None
         """Told of each fill that opens a position: strategy, symbol, side."""
@@ -132,8 +141,13 @@ class OrderDesk:
             arrival_price=price,
             created_ns=bar_end_ns,
             reason=decision.reason.code if decision.reason else "entry",
+            trail_distance=decision.stop_distance if self._trails(decision.strategy) else None,
             context=context,
         )
+
+    def follow(self, bars: Mapping[str, Bar]) -> None:
+        """Note where the trailing stops stand after these bars."""
+        self._trailing.on_bars(bars)
 
     def tell(self, denials: Iterable[Denial], bar_end_ns: int) -> None:
         """Journal and count denials; one that repeats bar after bar is told when it begins."""

@@ -93,6 +93,7 @@ class Trader:
         session = self._session_at(row.end_ns)
         if session is not None:
             self._begin_session(session)
+        self._desk.follow(row.bars)
         price_of = self._prices(row)
         value = self._book.value(price_of)
         account = self._account(row.end_ns, value)

@@ -123,7 +123,14 @@ class Desk:
             received_monotonic_ns=self.clock.monotonic_ns(),
         )
 
-    def entry(self, quantity: int = 100, *, symbol: str = "IBM", strategy: str = "momentum") -> EntryPlan:
+    def entry(
+        self,
+        quantity: int = 100,
+        *,
+        symbol: str = "IBM",
+        strategy: str = "momentum",
+        trail_distance: float | None = None,
+    ) -> EntryPlan:
         return EntryPlan(
             strategy=strategy,
             symbol=symbol,
@@ -132,6 +139,7 @@ class Desk:
             stop_price=180.004,
             arrival_price=190.0,
             created_ns=5,
+            trail_distance=trail_distance,
         )
 
     def exit(self, position: int, quantity: int | None = None, *, strategy: str = "momentum") -> ExitPlan:
@@ -149,9 +157,11 @@ class Desk:
         assert state is not None
         return state
 
-    def open_position(self, quantity: int = 100) -> tuple[OrderState, OrderState]:
+    def open_position(
+        self, quantity: int = 100, *, trail_distance: float | None = None
+    ) -> tuple[OrderState, OrderState]:
         """Enter and fill; return the entry and its working stop."""
-        self.executor.submit([self.entry(quantity)], OPEN)
+        self.executor.submit([self.entry(quantity, trail_distance=trail_distance)], OPEN)
         entry, stop = (self.state(written.order.order_ref) for written in self.broker.placed[-2:])
         self.fill(entry, quantity)
         self.tell(entry, BrokerStatus.FILLED, quantity)

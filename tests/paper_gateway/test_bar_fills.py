@@ -129,3 +129,69 @@ def test_a_day_order_ends_with_the_session() -> None:
 def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong)).replace("size_s", "bar")):
         BarModel(**wrong)  # type: ignore[arg-type]
+
+
+# --- stops that trail: the rules of `backtester.trailing`, on the same bars as tests/backtester/test_trailing_bars.py ---
+
+
+def trailed(*candles: Candle, side: str = "BUY", **model: float) -> list[tuple[str, int, Decimal]]:
+    """Fills of a position that begins at the first candle's open, behind a stop 4 away that trails by 4."""
+    desk = desk_on(*candles, **model).open()
+    exit_side, stop = ("SELL", 96.0) if side == "BUY" else ("BUY", 104.0)
+    parent = desk.place(side, 100, "MKT", transmit=False)
+    desk.place(exit_side, 100, "TRAIL", aux_price=4.0, trail_stop_price=stop, parent_id=parent)
+    desk.step(BAR * len(candles))
+    return fills(desk)[1:]
+
+
+@pytest.mark.parametrize(
+    ("candles", "price"),
+    [
+        pytest.param([(102, 106, 101.5, 105), (105, 105.5, 101, 103)], 102, id="follows the high"),
+        pytest.param([(102, 106, 101.5, 105), (98, 99, 97, 98)], 98, id="gap"),
+        pytest.param([(103, 103.5, 98, 101)], 99, id="the open moves it first"),
+        pytest.param([(101, 104, 99.5, 103)], None, id="the high does not"),
+        pytest.param([(101, 105, 99.5, 100.5)], 99.5, id="turned: the bar's worst price"),
+        pytest.param([(101, 105, 99.5, 101.01)], None, id="just not turned"),
+        pytest.param(
+            [(102, 106, 101.5, 105), (103, 103.5, 102.5, 103), (103, 103, 102, 102.5)], 102, id="never back"
+        ),
+    ],
+)
+def test_a_stop_trails_from_bar_to_bar(candles: list[tuple[float, ...]], price: float | None) -> None:
+    bars = [CALM, *((*candle, 12_000.0) for candle in candles)]
+    expected = [] if price is None else [("SLD", 100, Decimal(str(price)))]
+    assert trailed(*bars) == expected
+
+
+def test_a_trailing_stop_of_a_short_is_the_mirror_image() -> None:
+    down = (98.0, 98.5, 94.0, 95.0, 12_000.0)
+    assert trailed(CALM, down, (95.0, 99.0, 94.5, 97.0, 12_000.0), side="SELL") == [("BOT", 100, Decimal(98))]
+    assert trailed(CALM, (99.0, 100.5, 95.0, 99.5, 12_000.0), side="SELL") == [("BOT", 100, Decimal("100.5"))]
+
+
+def test_the_trailing_stop_of_an_entry_works_in_the_bar_of_its_fill() -> None:
+    assert trailed((102.0, 103.0, 97.5, 101.0, 12_000.0)) == [("SLD", 100, Decimal(98))]
+    assert trailed((100.0, 103.0, 99.0, 102.0, 12_000.0), (102.0, 102.5, 99.0, 100.0, 12_000.0)) == [
+        ("SLD", 100, Decimal(99))
+    ]
+
+
+def test_a_trailing_stop_that_comes_inside_a_bar_knows_of_its_close_only() -> None:
+    desk = desk_on((100.0, 106.0, 99.0, 102.0, 12_000.0), (102.0, 102.0, 98.0, 99.0, 12_000.0)).open()
+    desk.place("BUY", 100, "MKT")
+    desk.step(BAR - 1)
+    desk.place("SELL", 100, "TRAIL", aux_price=4.0, trail_stop_price=96.0)
+    desk.step(1)
+    (order,) = desk.brokerage.open_orders()
+    assert order.ticket.trail_stop_price == Decimal(98)
+    desk.step(BAR)
+    assert fills(desk)[1:] == [("SLD", 100, Decimal(98))]
+
+
+def test_what_is_left_of_a_trailing_stop_goes_first_at_the_next_open() -> None:
+    turned, after = (101.0, 105.0, 99.5, 100.5, 6_000.0), (103.0, 104.0, 102.0, 103.0, 12_000.0)
+    assert trailed((100.0, 101.0, 99.0, 100.0, 12_000.0), turned, after, participation=0.01) == [
+        ("SLD", 60, Decimal("99.5")),
+        ("SLD", 40, Decimal(103)),
+    ]

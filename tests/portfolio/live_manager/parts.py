@@ -20,6 +20,7 @@ from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence
 from execution.ticks import PriceGrid
+from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
@@ -63,6 +64,7 @@ class Parts:
             clock=self.clock,
         )
         self.questions: list[int] = []
+        self.trailing: set[str] = set()
         self.reconciler = Reconciler(
             book=self.book,
             orders=self.manager,
@@ -86,7 +88,9 @@ class Parts:
             ),
             journal=self.journal,
             status=self.status,
+            trailing=TrailingStops(self.manager, self.journal, PriceGrid({})),
             ask_broker=self.reconciler.request_soon,
+            trails=lambda strategy: strategy in self.trailing,
         )
         self.reconciler.book_execution = self.desk.on_execution
         self.write(RecordKind.CASH_ADJUSTED, {"amount": "100000", "reason": "opening balance"})
