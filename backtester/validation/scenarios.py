@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from backtester.book import FillColumn, Kind
 from backtester.market import Market
 from backtester.money import MICRO
+from backtester.orders import trail_on_grid
 from backtester.result import BacktestResult
 from backtester.run import run_backtest
 from backtester.scan import scan_market
@@ -249,26 +251,56 @@ def _inside(result: BacktestResult, first: date, last: date) -> npt.NDArray[np.b
 def stop_losses(result: BacktestResult, market: Market, settings: Settings) -> StopLoss:
     """Compare the fills of protective stops with the prices that they stood at.
 
-    A stop stands ``sizing.stop_atr_multiple`` ATR from the close on which its entry was decided, on the cent grid; costs of
-    execution (spread, slippage, impact) are part of what it lost beyond that price.
+    A stop begins ``sizing.stop_atr_multiple`` ATR from the close on which its entry was decided, on the cent grid; costs of
+    execution (spread, slippage, impact) are part of what it lost beyond that price. One that trails has followed the bars
+    since; where the bar doesn't tell at what price it was hit, it has lost nothing beyond it.
     """
     atr = scan_market(market.bars, settings.sizing.atr_window).atr
     multiple = float(settings.sizing.stop_atr_multiple)
-    entered: dict[tuple[int, int], float] = {}
+    trails = [settings.trails(name) for name in result.strategies]
+    whole = settings.backtest.fill_at == "open" and settings.execution.entry_order_type == "MKT"
+    entered: dict[tuple[int, int], _Stop] = {}
     stops, beyond, worst, cost = 0, 0, 0.0, 0.0
     for row in result.fill_table.tolist():
-        cell = (row[FillColumn.STRATEGY], row[FillColumn.SYMBOL])
+        bar, symbol = row[FillColumn.BAR], row[FillColumn.SYMBOL]
+        cell = (row[FillColumn.STRATEGY], symbol)
         if row[FillColumn.KIND] == Kind.ENTRY:
-            decided, symbol = row[FillColumn.DECIDED], row[FillColumn.SYMBOL]
-            side = 1 if row[FillColumn.QUANTITY] > 0 else -1
-            entered[cell] = market.bars[decided, symbol, 3] - side * multiple * atr[decided, symbol]
+            decided, side = row[FillColumn.DECIDED], 1 if row[FillColumn.QUANTITY] > 0 else -1
+            distance = multiple * atr[decided, symbol]
+            level = market.bars[decided, symbol, 3] - side * distance
+            trail = trail_on_grid(distance) / MICRO if trails[cell[0]] else None
+            if cell not in entered or entered[cell].decided != decided:
+                entered[cell] = _Stop(decided, bar if whole else bar + 1, side, level, trail)
         elif row[FillColumn.KIND] == Kind.STOP and cell in entered:
-            level, price = entered[cell], row[FillColumn.PRICE] / MICRO
-            side = -1 if row[FillColumn.QUANTITY] > 0 else 1  # of the position that it closes
-            lost = side * (level - price)
+            stop, price = entered[cell], row[FillColumn.PRICE] / MICRO
+            begin = market.bars[bar, symbol, 0]
+            level = stop.level_before(market.bars[:bar, symbol])
+            gapped = stop.side * (level - begin) > 0.0
+            if stop.trail is not None:
+                level = max(stop.side * level, stop.side * begin - stop.trail) * stop.side
+                entered[cell] = stop._replace(level=level, trail=None)  # hit: what is left of it stays
+            lost = stop.side * (level - price)
+            lost = lost if stop.trail is None else max(lost, 0.0)
             stops += 1
-            gapped = side * (level - market.bars[row[FillColumn.BAR], row[FillColumn.SYMBOL], 0]) > 0.0
             beyond += bool(gapped)
             worst = max(worst, lost / level)
             cost += lost * abs(row[FillColumn.QUANTITY])
     return StopLoss(stops=stops, beyond=beyond, worst=worst, cost=cost)
+
+
+class _Stop(NamedTuple):
+    """A protective stop: bar of the decision, first bar whose extremes move it, side of the position, price, distance."""
+
+    decided: int
+    first: int
+    side: int
+    level: float
+    trail: float | None
+
+    def level_before(self, bars: FloatArray) -> float:
+        """Price at which it stands after ``bars`` of shape (bars, 5)."""
+        seen = bars[self.first :, 1 if self.side > 0 else 2]
+        if self.trail is None or np.isnan(seen).all():
+            return self.level
+        best = self.side * np.nanmax(self.side * seen)
+        return self.side * float(max(self.side * self.level, self.side * best - self.trail))

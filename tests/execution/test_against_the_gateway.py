@@ -165,7 +165,9 @@ class LiveDesk:
         assert quote is not None
         return quote.mid
 
-    def enter(self, quantity: int, stop_fraction: float = 0.8) -> tuple[OrderState, OrderState]:
+    def enter(
+        self, quantity: int, stop_fraction: float = 0.8, *, trails: bool = False
+    ) -> tuple[OrderState, OrderState]:
         price = self.price()
         plan = EntryPlan(
             strategy="momentum",
@@ -175,6 +177,7 @@ class LiveDesk:
             stop_price=price * stop_fraction,
             arrival_price=price,
             created_ns=self.feed.market_ns,
+            trail_distance=price * (1 - stop_fraction) if trails else None,
         )
         result = self.executor.submit([plan], OPEN)
         assert result.denials == ()
@@ -199,6 +202,21 @@ class LiveDesk:
 
     def broker(self) -> BrokerSnapshot:
         return self.session.request_snapshot().result(DEADLINE_S)
+
+    def stop_at_the_broker(self) -> Decimal:
+        """Ask where the only stop stands, and note it."""
+        snapshot = self.broker()
+        self._resolved(self.manager.resolve(snapshot))
+        assert not isinstance(snapshot.open_orders, Unknown)
+        (price,) = (one.stop_price for one in snapshot.open_orders if one.order_type == "TRAIL")
+        assert price is not None
+        return price
+
+    def known_stop(self, stop: OrderState) -> Decimal:
+        known = self.book.get(stop.order_ref)
+        assert known is not None
+        assert known.stop_price is not None
+        return known.stop_price
 
     def agrees_with_broker(self) -> None:
         """Positions and open orders at the broker are those of the book; the journal folds to the book."""
@@ -346,3 +364,29 @@ def test_bars_history_and_contracts_come_through_the_session(desk: LiveDesk) -> 
     assert second.end_ns - first.end_ns == 300 * 10**9
     assert second.is_complete
     assert desk.feed.counters() == {"feed_bars_refused": 0, "feed_bars_out_of_order": 0, "bars_late": 0}
+
+
+def test_a_trailing_stop_keeps_what_it_has_gained_through_a_restart_and_a_reduction(tmp_path: Path) -> None:
+    # On that day IBM opened at its low and rose.
+    options = ("--speed", "60", "--start", "2012-06-12", "--symbols", "IBM", "MSFT", "--wait-for-client")
+    with running_gateway(*options, "--cash", "100000000") as gateway:
+        first = LiveDesk(gateway.port, tmp_path)
+        first.has_market()
+        _, stop = first.enter(100, trails=True)
+        first.run_until(lambda: first.position() == 100, "the entry's fill")
+        initial = first.known_stop(stop)
+        first.run_until(lambda: first.stop_at_the_broker() > initial, "a rise of the stop at the broker")
+        known = first.known_stop(stop)
+        assert known > initial
+        first.close()
+
+        second = LiveDesk(gateway.port, tmp_path)
+        assert second.known_stop(stop) == known, "the journal tells it before the broker is asked"
+        second.has_market()
+        second.run_until(lambda: second.stop_at_the_broker() > known, "a rise while nobody of ours was there")
+        before = second.known_stop(stop)
+        assert second.exit(Decimal(40))
+        second.run_until(lambda: second.position() == 60, "the reduction")
+        assert second.stop_at_the_broker() >= before
+        second.agrees_with_broker()
+        second.close()

@@ -105,12 +105,14 @@ def test_stops_that_a_gap_jumps_over_lose_beyond_their_price(setting, exposed):
     assert one.stops.cost > 10 * max(plain.cost, 1.0)
 
 
-def test_a_stop_inside_a_bar_costs_no_more_than_the_execution(setting, exposed):
+@pytest.mark.parametrize("stop_kind", ["fixed", "trailing"])
+def test_a_stop_inside_a_bar_costs_no_more_than_the_execution(setting, exposed, stop_kind):
     free = SETTINGS.model_copy(
         update={
+            "sizing": SETTINGS.sizing.model_copy(update={"stop_kind": stop_kind}),
             "backtest": SETTINGS.backtest.model_copy(
                 update={"half_spread_bps": 0.0, "slippage_bps": 0.0, "impact_bps": 0.0}
-            )
+            ),
         }
     )
     result = run_backtest(free, setting.market, STRATEGIES, (1.0,), first_bar=60)
