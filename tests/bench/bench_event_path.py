@@ -46,6 +46,7 @@ from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence
 from execution.plans import TradingConditions
 from execution.ticks import PriceGrid
+from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
 from portfolio.decision_setup import compile_kernels
 from portfolio.live_manager.book import LiveBook
@@ -207,7 +208,9 @@ class Line:
             upkeep=upkeep,
             journal=journal,
             status=self.status,
+            trailing=TrailingStops(manager, journal, PriceGrid({})),
             ask_broker=lambda _why: None,
+            trails=settings.trails,
         )
         cycle = DecisionCycle(
             strategies=strategies,

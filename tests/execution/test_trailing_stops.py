@@ -18,11 +18,12 @@ from tests.execution.orders import D, make_order, make_stop, open_report, sent
 
 
 def report(
-    state: OrderState, stop_price: str, *, amount: str | None = None, **changes: object
+    state: OrderState, stop_price: str, *, amount: str | None = None, quantity: int | None = None
 ) -> OpenOrderReport:
     told = open_report(state.order, state.order_id, BrokerStatus.PRE_SUBMITTED, perm_id=900 + state.order_id)
     distance = state.order.trailing_amount if amount is None else D(amount)
-    return replace(told, stop_price=D(stop_price), trailing_amount=distance, **changes)
+    shares = told.quantity if quantity is None else D(quantity)
+    return replace(told, stop_price=D(stop_price), trailing_amount=distance, quantity=shares)
 
 
 def bar(high: float, low: float, close: float, symbol: str = "IBM") -> dict[str, Bar]:
@@ -150,7 +151,7 @@ def test_other_terms_at_the_broker_are_taken_as_they_are() -> None:
     """After a split of two for one the broker has twice the shares, half the price and half the distance."""
     desk = Trailed()
     desk.watch.on_bars(bar(195.0, 189.0, 194.0))
-    desk.manager.on_open_order(report(desk.stop, "92.50", amount="4.99", quantity=D(200)))
+    desk.manager.on_open_order(report(desk.stop, "92.50", amount="4.99", quantity=200))
     state = desk.state(desk.stop.order_ref)
     assert (state.stop_price, state.order.trailing_amount, state.order.quantity) == (
         D("92.50"),

@@ -158,8 +158,10 @@ def trailed(*candles: Candle, side: str = "BUY", **model: float) -> list[tuple[s
         ),
     ],
 )
-def test_a_stop_trails_from_bar_to_bar(candles: list[tuple[float, ...]], price: float | None) -> None:
-    bars = [CALM, *((*candle, 12_000.0) for candle in candles)]
+def test_a_stop_trails_from_bar_to_bar(
+    candles: list[tuple[float, float, float, float]], price: float | None
+) -> None:
+    bars = [CALM, *((*prices, 12_000.0) for prices in candles)]
     expected = [] if price is None else [("SLD", 100, Decimal(str(price)))]
     assert trailed(*bars) == expected
 

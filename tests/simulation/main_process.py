@@ -21,6 +21,7 @@ from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence, short_run
 from execution.ticks import PriceGrid
+from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
@@ -225,7 +226,9 @@ class MainProcess:
             upkeep=upkeep,
             journal=journal,
             status=self.status,
+            trailing=TrailingStops(self.manager, journal, PriceGrid({})),
             ask_broker=self.reconciler.request_soon,
+            trails=lambda _strategy: False,
         )
         self.reconciler.book_execution = self.desk.on_execution
         outside: Any = _Outside(self)
