@@ -18,8 +18,9 @@ R5. An order that we believe to be working and that the broker doesn't show is *
     fill it or it was sent after the snapshot was asked for. It is reported, never sent again.
 R6. An intent that was journaled but perhaps never sent, and that the broker shows neither as open nor as executed, is
     *unsent*: reported, never sent.
-R7. An open order at the broker that we don't know is foreign: a break on its symbol. One that we know but believed
-    finished is *revived*: reported, so that it is followed again. Not so when its end may have crossed the answer.
+R7. An open order at the broker that we don't know is foreign: a break on its symbol; a closing order of the watchdog is
+    not. One that we know but believed finished is *revived*: reported, and cancelled by the order manager. Not so when
+    its end may have crossed the answer.
 R8. Cash is compared only when both sides are known and no order has moved since the question, against a tolerance
     for what the broker books later (interest, rounding of commissions). Like R4 a difference is deferred once.
 """
@@ -179,6 +180,10 @@ def _compare_open_order(
     """R7 for one open order at the broker."""
     # An order may still be listed among the open ones although it has ended: its end crossed the answer.
     if report.status.is_over or (order is not None and _has_moved(order, snapshot)):
+        return []
+    if report.order_ref.startswith(
+        KILL_PREFIX
+    ):  # what it fills is booked, and the process that halts is ours
         return []
     broker = f"{report.side} {report.quantity} {report.order_type} {report.status}"
     detail = f"orderRef {report.order_ref!r}, permId {report.perm_id}"

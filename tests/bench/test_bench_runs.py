@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bench_bars, bench_kill, bench_tca, bench_ticks, bench_watchdog
+from tests.bench import bench_bars, bench_fold, bench_kill, bench_tca, bench_ticks, bench_watchdog
 from tests.bench.report import Row, percentile, row, table, write_json
 
 KEYS = {"work", "case", "unit", "n", "p50", "p99", "max", "target", "reference", "ratio"}
@@ -74,3 +74,9 @@ def test_a_missed_target_is_told(p99: float, verdict: str) -> None:
     made = row("work", "case", "ms", [1.0, p99], target=50.0)
     assert made.verdict == verdict
     assert verdict in table([made])
+
+
+def test_the_fold_of_a_long_journal_is_timed(tmp_path: Path) -> None:
+    (one,) = check(bench_fold.run(1, say), tmp_path)
+    assert one.case == "10,000 records"
+    assert "1,000 orders" in one.note
