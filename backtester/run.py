@@ -144,7 +144,7 @@ def rules_of(
             max_quantity=int(limits.max_order_quantity),
             max_notional=float(limits.max_order_notional),
             overnight=market.is_daily,
-            limit_entries=settings.execution.entry_order_type == "LMT",
+            limit_entries=settings.execution.method == "LMT",
             limit_offset_bps=float(settings.execution.limit_offset_bps),
             trailing=trailing,
         ),

@@ -163,7 +163,7 @@ def _fills(
     kinds = table[:, FillColumn.KIND]
     # A market order's undisturbed price is the bar's open (close, for market-on-close); a stop's lies inside the bar.
     market_orders = kinds == Kind.EXIT
-    if settings.execution.entry_order_type == "MKT":
+    if settings.execution.method != "LMT":
         market_orders |= kinds == Kind.ENTRY
     column = _CLOSE if settings.backtest.fill_at == "close" else _OPEN
     _numbers, places = np.unique(result.session_of, return_inverse=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from core.config_execution_methods import MethodName, MethodSettings, WheelModelSettings
 from core.config_features import FeatureSettings
 from core.config_section import Section
 
@@ -131,8 +132,11 @@ class ExecutionSettings(Section):
     """Orders: how they are sent and what becomes of them at a graceful stop."""
 
     pretrade: PretradeSettings = PretradeSettings()
-    entry_order_type: Literal["MKT", "LMT"] = "MKT"
+    method: MethodName = "MKT"
+    exit_method: MethodName = "MKT"
     limit_offset_bps: Annotated[float, Field(ge=0, le=500)] = 5.0
+    methods: MethodSettings = MethodSettings()
+    wheel: WheelModelSettings = WheelModelSettings()
     pending_submit_query_s: Seconds = 5.0
     on_shutdown: Literal["keep_stops", "cancel_all", "keep_all"] = "keep_stops"
     reconcile_interval_s: Seconds = 10.0

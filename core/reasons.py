@@ -42,6 +42,7 @@ class Reason(IntEnum):
     ORDER_RATE = 37
     REPEAT_THROTTLE = 38
     BAD_QUANTITY = 39
+    NO_METHOD = 40
     # engine
     HALTED = 60
     REDUCE_ONLY = 61

@@ -16,6 +16,8 @@ class RecordKind(StrEnum):
     """process, pid, boot_id, mode, code_version, config_sha256"""
     RUN_ENDED = "run_ended"
     """reason, exit_code"""
+    MODEL = "model"
+    """name, path, sha256 (None when it can't be used), problem: a model that this process chooses by"""
     CONNECTION = "connection"
     """state, reason"""
     SESSION = "session"

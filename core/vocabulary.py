@@ -41,6 +41,7 @@ class OrderType(StrEnum):
     RELATIVE = "REL"
     """pegged to the near touch"""
     PEGGED_TO_MIDPOINT = "PEG MID"
+    """at IB's own venue only; ``MIDPRICE`` is its smart-routed sister"""
     MIDPRICE = "MIDPRICE"
 
 

@@ -61,9 +61,10 @@ class Warmup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contracts:
-    """Tick sizes by symbol, and the symbols that the broker doesn't know."""
+    """Tick sizes and primary exchanges by symbol, and the symbols that the broker doesn't know."""
 
     min_ticks: Mapping[str, Decimal] = field(default_factory=dict)
+    exchanges: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -119,7 +120,11 @@ def load_history(
 def load_contracts(session: HistoryPort, symbols: Sequence[str], *, timeout_s: float) -> Contracts:
     """Ask for every symbol's contract; those that stay unknown are named in ``problems``."""
     answers, problems = _ask_all(symbols, session.contract_details, timeout_s, "contract details")
-    return Contracts(min_ticks={s: info.min_tick for s, info in answers.items()}, problems=problems)
+    return Contracts(
+        min_ticks={s: info.min_tick for s, info in answers.items()},
+        exchanges={s: info.primary_exchange for s, info in answers.items()},
+        problems=problems,
+    )
 
 
 def rows_of(bars: Mapping[str, Sequence[Bar]]) -> tuple[MarketRow, ...]:

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from core.events import Order, Quote
 from core.vocabulary import ExecutionMethod, OrderType
+from execution.methods.situation import two_sided
 from execution.plans import Plan
 from portfolio.algo_wheel import MethodChoice, OrderContext
 
@@ -45,9 +46,8 @@ def arrival_payload(
     if choice is None:
         method = _BY_TYPE.get(order.order_type, ExecutionMethod.MKT)
         choice = MethodChoice(method=method, propensity=1.0, why="configured")
-    bid, ask = (math.nan, math.nan) if quote is None else (quote.bid, quote.ask)
-    two_sided = 0.0 < bid <= ask < math.inf  # False for NaN
-    spread_bps = (ask - bid) / ((ask + bid) / 2.0) * 1e4 if two_sided else math.nan
+    bid, ask = two_sided(quote)
+    spread_bps = (ask - bid) / ((ask + bid) / 2.0) * 1e4
     context = {} if plan.context is None else {n: getattr(plan.context, n) for n in _CONTEXT_FIELDS}
     return {
         "order_ref": order.order_ref,
@@ -57,8 +57,8 @@ def arrival_payload(
         "why": choice.why,
         "admissible": [str(method) for method in admissible or (choice.method,)],
         "decision_price": _known(plan.arrival_price),
-        "bid": _known(bid) if two_sided else None,
-        "ask": _known(ask) if two_sided else None,
+        "bid": _known(bid),
+        "ask": _known(ask),
         "quote_age_ms": None if quote is None else (now_monotonic_ns - quote.received_monotonic_ns) / 1e6,
         **{name: _known(context.get(name, math.nan)) for name in _CONTEXT_FIELDS},
         "spread_bps": _known(spread_bps),

@@ -21,15 +21,18 @@ from core.errors import BackstopError, RetryLater, StopTrading
 from core.events import Order, Quote
 from core.reasons import Reason
 from core.records import RecordKind
-from core.vocabulary import Purpose
+from core.vocabulary import ExecutionMethod, Purpose
 from execution.arrival import arrival_payload
 from execution.broker_port import BrokerPort, JournalPort, SubmissionPort
+from execution.methods.remainder import Remainder
+from execution.methods.selection import MethodSelector, Selection
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager, StrayOrder
 from execution.order_state import OrderPhase, OrderState
 from execution.plans import Denial, EntryPlan, ExitPlan, Plan, Submission, TradingConditions, permission
-from execution.pretrade import PretradeContext, Verdict, reference_price, verdict_on
+from execution.pretrade import PretradeContext, Verdict, verdict_on
+from execution.situations import situation_of
 from execution.throttle import OrderThrottle
 
 QuoteSource = Callable[[str], Quote | None]
@@ -49,6 +52,12 @@ class Outgoing:
 
 Bundle = tuple[Outgoing, ...]
 """Messages that stand or fall together, in the order in which they leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    bundle: Bundle
+    selection: Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,10 @@ class IBExecutor:
         The line-by-line log that the watchdog counts.
     factory
         Makes the orders.
+    selector
+        Chooses how each is worked.
+    exchange_of
+        Primary exchange of a symbol by IB's name; empty when it isn't known.
     settings
         Section ``execution`` of the configuration.
     symbols
@@ -96,6 +109,8 @@ class IBExecutor:
         lane: OrderLane,
         submissions: SubmissionPort,
         factory: OrderFactory,
+        selector: MethodSelector,
+        exchange_of: Callable[[str], str],
         settings: ExecutionSettings,
         symbols: Iterable[str],
         quotes: QuoteSource,
@@ -107,6 +122,8 @@ class IBExecutor:
         self._journal = journal
         self._submissions = submissions
         self._factory = factory
+        self._selector = selector
+        self._exchange_of = exchange_of
         self._settings = settings
         self._symbols = frozenset(symbols)
         self._quotes = quotes
@@ -132,10 +149,10 @@ class IBExecutor:
                 if isinstance(prepared, Denial):
                     denials.append(prepared)
                     continue
-                for outgoing in prepared:
+                for outgoing in prepared.bundle:
                     self.manager.intend(outgoing.order, outgoing.order_id)
                 self._journal.append(RecordKind.ARRIVAL, self._arrival(plan, prepared))
-                bundles.append(prepared)
+                bundles.append(prepared.bundle)
         sent, failures = self.send(bundles)
         return Submission(sent=sent, denials=(*denials, *failures))
 
@@ -201,7 +218,7 @@ class IBExecutor:
 
     # --- preparing ----------------------------------------------------------------------------------------
 
-    def _prepare(self, plan: Plan, conditions: TradingConditions) -> Bundle | Denial:
+    def _prepare(self, plan: Plan, conditions: TradingConditions) -> _Prepared | Denial:
         purpose = Purpose.ENTRY if isinstance(plan, EntryPlan) else Purpose.EXIT
         reason = permission(purpose, plan.symbol, conditions)
         if reason is Reason.NONE and not self.lane.is_open:
@@ -212,30 +229,51 @@ class IBExecutor:
             return self._prepare_entry(plan)
         return self._prepare_exit(plan)
 
-    def _prepare_entry(self, plan: EntryPlan) -> Bundle | Denial:
-        entry, stop = self._factory.bracket(plan, reference_price(self._quotes(plan.symbol)))
+    def _prepare_entry(self, plan: EntryPlan) -> _Prepared | Denial:
+        ref = self._factory.next_ref(Purpose.ENTRY)
+        selection = self._select(plan, ref)
+        if selection is None:
+            return _no_method(plan)
+        entry, stop = self._factory.bracket(plan, ref, selection)
         verdict = self._check(entry, position=Decimal(0), stop_price=stop.stop_price)
         if verdict is not None:
             return _denial(plan, *verdict)
         entry_id, stop_id = self._session.next_order_id(), self._session.next_order_id()
         # The entry waits at the broker until its stop has arrived: it can't fill unprotected.
-        return Outgoing(entry, entry_id, transmit=False), Outgoing(stop, stop_id, parent_id=entry_id)
+        bundle = (Outgoing(entry, entry_id, transmit=False), Outgoing(stop, stop_id, parent_id=entry_id))
+        return _Prepared(bundle, selection)
 
-    def _prepare_exit(self, plan: ExitPlan) -> Bundle | Denial:
+    def _prepare_exit(self, plan: ExitPlan) -> _Prepared | Denial:
         pending = self.manager.book.pending(strategy=plan.strategy, symbol=plan.symbol)
         obstacle = self._obstacle(pending)
         if obstacle:
             return _denial(plan, Reason.EXIT_PENDING, obstacle)
         stops = [state for state in pending if state.order.purpose is Purpose.STOP]
         stop = stops[-1] if stops else None
-        order = self._factory.exit(plan, stop)
+        ref = self._factory.next_ref(Purpose.EXIT)
+        selection = self._select(plan, ref)
+        if selection is None:
+            return _no_method(plan)
+        order = self._factory.exit(plan, stop, ref, selection)
         verdict = self._check(order, position=plan.position)
         if verdict is not None:
             return _denial(plan, *verdict)
         outgoing = Outgoing(order, self._session.next_order_id())
         if stop is None or plan.is_full:
-            return (outgoing,)
-        return self.amendment(stop, stop.filled + abs(plan.position) - plan.quantity), outgoing
+            return _Prepared((outgoing,), selection)
+        reduced = self.amendment(stop, stop.filled + abs(plan.position) - plan.quantity)
+        return _Prepared((reduced, outgoing), selection)
+
+    def _select(self, plan: Plan, ref: str) -> Selection | None:
+        """Choose the method of a plan; None when a sequel has none any more."""
+        situation = situation_of(plan, self._quotes(plan.symbol), self._exchange_of(plan.symbol))
+        sequel = plan.sequel
+        if sequel is None:
+            return self._selector.select(situation, ref)
+        if sequel.remainder is Remainder.FALLBACK:
+            return self._selector.next_after(sequel.method, situation, sequel.why)
+        method = ExecutionMethod.MKT if sequel.remainder is Remainder.CROSS else sequel.method
+        return self._selector.exactly(method, situation, sequel.why)
 
     def _obstacle(self, pending: Sequence[OrderState]) -> str:
         """Why the position's size isn't final; entries that stand in the way are cancelled."""
@@ -249,7 +287,11 @@ class IBExecutor:
         if triggered:  # it is a market order by now, for all of the position
             return f"{triggered[0].order_ref} was triggered and is filling"
         exits = [state for state in pending if state.order.purpose is not Purpose.STOP]
-        return f"{exits[0].order_ref} is still {exits[0].phase}" if exits else ""
+        if exits:
+            return f"{exits[0].order_ref} is still {exits[0].phase}"
+        stops = [state for state in pending if state.phase is OrderPhase.WORKING]
+        # The exit can be tied to one stop only; an entry in two parts has two until upkeep has made one of them.
+        return f"{stops[0].order_ref} and {stops[1].order_ref} become one stop first" if stops[1:] else ""
 
     def _cancel_entries(self, pending: Iterable[OrderState], reason: str) -> list[OrderState]:
         entries = [state for state in pending if state.order.purpose is Purpose.ENTRY and state.is_live]
@@ -282,10 +324,16 @@ class IBExecutor:
             )
         )
 
-    def _arrival(self, plan: Plan, bundle: Bundle) -> dict[str, object]:
-        order = next(out.order for out in bundle if out.order.purpose is not Purpose.STOP)
+    def _arrival(self, plan: Plan, prepared: _Prepared) -> dict[str, object]:
+        order = next(out.order for out in prepared.bundle if out.order.purpose is not Purpose.STOP)
         return arrival_payload(
-            plan, order, self._quotes(order.symbol), now_monotonic_ns=self._clock.monotonic_ns()
+            plan,
+            order,
+            self._quotes(order.symbol),
+            now_monotonic_ns=self._clock.monotonic_ns(),
+            choice=prepared.selection.choice,
+            admissible=prepared.selection.admissible,
+            parent_order_ref=order.root_ref,
         )
 
     # --- sending ------------------------------------------------------------------------------------------
@@ -329,6 +377,11 @@ class IBExecutor:
             for outgoing in outcome.sent:
                 if not outgoing.transmit:
                     self.cancel(outgoing.order.order_ref, "its stop could not be sent")
+
+
+def _no_method(plan: Plan) -> Denial:
+    why = "" if plan.sequel is None else f" for the rest of {plan.sequel.root_ref} ({plan.sequel.why})"
+    return _denial(plan, Reason.NO_METHOD, f"no method is possible any more{why}")
 
 
 def _not_tried(bundle: Bundle, stop: StopTrading) -> _Outcome:

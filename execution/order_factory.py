@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from core.config_schema import ExecutionSettings
 from core.events import Order
 from core.vocabulary import OrderType, Purpose, TimeInForce
+from execution.methods.selection import Selection
 from execution.order_ref import OrderRefSequence
 from execution.order_state import OrderState
 from execution.plans import EntryPlan, ExitPlan
@@ -18,39 +18,45 @@ from execution.ticks import PriceGrid
 class OrderFactory:
     """Makes orders; sends and remembers nothing but the names it gave out."""
 
-    def __init__(self, refs: OrderRefSequence, grid: PriceGrid, settings: ExecutionSettings) -> None:
+    def __init__(self, refs: OrderRefSequence, grid: PriceGrid) -> None:
         self._refs = refs
         self._grid = grid
-        self._settings = settings
 
-    def bracket(self, plan: EntryPlan, reference: float) -> tuple[Order, Order]:
+    def next_ref(self, purpose: Purpose) -> str:
+        """Return a name for an order that is about to be made."""
+        return self._refs.next(purpose)
+
+    def bracket(self, plan: EntryPlan, ref: str, selection: Selection) -> tuple[Order, Order]:
         """Make an entry and its protective stop, which the broker activates as the entry fills.
 
         Parameters
         ----------
         plan
             What to open.
-        reference
-            Price of the market now, from which a limit entry is offset; not finite for none.
+        ref
+            Name of the entry.
+        selection
+            How it is worked.
         """
-        ref = self._refs.next(Purpose.ENTRY)
-        limit = None
-        if self._settings.entry_order_type == "LMT":
-            price = reference if math.isfinite(reference) else plan.arrival_price
-            price *= 1.0 + plan.side.sign * self._settings.limit_offset_bps / 1e4
-            limit = self._grid.limit(plan.symbol, plan.side, price)
+        how = selection.instruction
         entry = Order(
             order_ref=ref,
             strategy=plan.strategy,
             symbol=plan.symbol,
             side=plan.side,
             quantity=plan.quantity,
-            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+            order_type=how.order_type,
             purpose=Purpose.ENTRY,
             reason=plan.reason,
             created_ns=plan.created_ns,
-            limit_price=limit,
+            limit_price=how.limit_price,
             arrival_price=plan.arrival_price,
+            method=selection.choice.method,
+            algo=how.algo,
+            algo_params=how.algo_params,
+            peg_offset=how.peg_offset,
+            until_ns=how.until_ns,
+            root_ref=None if plan.sequel is None else plan.sequel.root_ref,
         )
         trail = None
         if plan.trail_distance is not None:
@@ -74,25 +80,32 @@ class OrderFactory:
         )
         return entry, stop
 
-    def exit(self, plan: ExitPlan, stop: OrderState | None) -> Order:
-        """Make a market exit.
+    def exit(self, plan: ExitPlan, stop: OrderState | None, ref: str, selection: Selection) -> Order:
+        """Make an exit.
 
         One that closes the whole position joins the OCA group of the position's stop, so that the broker never
         fills both; a reduction does not (see ``IBExecutor``).
         """
-        price = plan.arrival_price
+        price, how = plan.arrival_price, selection.instruction
         return Order(
-            order_ref=self._refs.next(Purpose.EXIT),
+            order_ref=ref,
             strategy=plan.strategy,
             symbol=plan.symbol,
             side=plan.side,
             quantity=plan.quantity,
-            order_type=OrderType.MARKET,
+            order_type=how.order_type,
             purpose=Purpose.EXIT,
             reason=plan.reason,
             created_ns=plan.created_ns,
+            limit_price=how.limit_price,
             oca_group=stop.order.oca_group if stop is not None and plan.is_full else None,
             arrival_price=price if math.isfinite(price) else None,
+            method=selection.choice.method,
+            algo=how.algo,
+            algo_params=how.algo_params,
+            peg_offset=how.peg_offset,
+            until_ns=how.until_ns,
+            root_ref=None if plan.sequel is None else plan.sequel.root_ref,
         )
 
     def stop(self, action: PlaceStop, created_ns: int) -> Order:

@@ -7,8 +7,20 @@ from decimal import Decimal
 
 from core.events import Order
 from core.reasons import Reason
-from core.vocabulary import HaltLevel, Purpose, Side
+from core.vocabulary import ExecutionMethod, HaltLevel, Purpose, Side
+from execution.methods.remainder import Remainder
+from execution.methods.situation import SessionTimes
 from portfolio.algo_wheel import OrderContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequel:
+    """What a new order goes on with: the rest of ``root_ref``, whose last order was worked by ``method``."""
+
+    root_ref: str
+    method: ExecutionMethod
+    remainder: Remainder
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +29,8 @@ class EntryPlan:
 
     ``trail_distance`` (dollars) lets the stop follow the best price; None for one that stays. ``arrival_price`` is the
     price the decision was made on; ``created_ns`` is market time. ``context`` is what was known of the order then, but
-    for the spread, which is the quote's when it is sent.
+    for the spread, which is the quote's when it is sent. ``session`` is the one that is on; ``is_short_restricted`` says
+    whether rule 201 of Regulation SHO binds a short sale.
     """
 
     strategy: str
@@ -30,6 +43,9 @@ class EntryPlan:
     reason: str = "entry"
     trail_distance: float | None = None
     context: OrderContext | None = None
+    session: SessionTimes | None = None
+    is_short_restricted: bool = False
+    sequel: Sequel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +60,8 @@ class ExitPlan:
     created_ns: int
     reason: str = "exit"
     context: OrderContext | None = None
+    session: SessionTimes | None = None
+    sequel: Sequel | None = None
 
     @property
     def side(self) -> Side:

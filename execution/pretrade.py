@@ -16,7 +16,7 @@ from core.config_schema import PretradeSettings
 from core.events import Order, Quote
 from core.reasons import Reason
 from core.vocabulary import Purpose, Side
-from execution.order_state import OrderState
+from execution.order_state import OrderPhase, OrderState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,9 @@ def no_duplicate(context: PretradeContext) -> Verdict | None:
     """Deny an entry while anything of the same strategy and symbol is pending: an old stop would hit the new position."""
     order = context.order
     for state in context.pending:
-        if state.order.strategy == order.strategy:
+        # The rest of an entry meets the stop of its first part; upkeep makes one of the two.
+        is_first_part = order.root_ref is not None and _rests_as_stop(state)
+        if state.order.strategy == order.strategy and not is_first_part:
             return Reason.DUPLICATE, f"{state.order_ref} ({state.order.purpose}) is still {state.phase}"
     return None
 
@@ -156,6 +158,10 @@ def no_self_cross(context: PretradeContext) -> Verdict | None:
         if state.order.side is order.side.opposite and not rests:
             return Reason.SELF_CROSS, f"{state.order_ref} is on the other side"
     return None
+
+
+def _rests_as_stop(state: OrderState) -> bool:
+    return state.order.purpose is Purpose.STOP and state.phase is OrderPhase.WORKING and not state.filled
 
 
 def order_rate(context: PretradeContext) -> Verdict | None:

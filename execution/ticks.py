@@ -45,13 +45,14 @@ class PriceGrid:
 
     def distance(self, symbol: str, price: float, distance: float) -> Decimal:
         """Round the distance at which a stop trails a price, so that it never triggers later: down, to a tick at least."""
-        tick = self._tick(symbol, price)
+        tick = self.tick(symbol, price)
         return max(_to_tick(distance, tick, ROUND_FLOOR), tick)
 
     def _round(self, symbol: str, price: float, *, up: bool) -> Decimal:
-        return _to_tick(price, self._tick(symbol, price), ROUND_CEILING if up else ROUND_FLOOR)
+        return _to_tick(price, self.tick(symbol, price), ROUND_CEILING if up else ROUND_FLOOR)
 
-    def _tick(self, symbol: str, price: float) -> Decimal:
+    def tick(self, symbol: str, price: float) -> Decimal:
+        """Smallest step of a symbol's prices about ``price``."""
         tick = self._min_ticks.get(symbol, DEFAULT_TICK)
         return max(tick, DEFAULT_TICK) if price >= _DOLLAR else tick
 

@@ -14,6 +14,7 @@ from core.events import BrokerSnapshot
 from core.vocabulary import HaltLevel, OrderType, Purpose
 from execution.broker_port import BrokerPort, JournalPort
 from execution.ib_executor import Bundle, IBExecutor, Outgoing
+from execution.methods.remainder import INACTIVE
 from execution.order_factory import OrderFactory
 from execution.order_manager import OrderManager, Resolution
 from execution.order_state import OrderPhase, OrderState
@@ -191,7 +192,7 @@ class OrderUpkeep:
             if (
                 state.phase is OrderPhase.INACTIVE
             ):  # it isn't worked: end it rather than have it come back later
-                self._executor.cancel(state.order_ref, "inactive at the broker")
+                self._executor.cancel(state.order_ref, INACTIVE)
             elif state.phase is OrderPhase.CANCELLING:
                 last_ns = self._repeated_ns.get(state.order_ref)
                 if last_ns is None or now_ns - last_ns >= wait_ns:

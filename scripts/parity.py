@@ -186,7 +186,8 @@ def _reject_what_differs(settings: Settings) -> None:
             assumed.commission == "none",
             "backtest.commission: the gateway charges IB's tiered or fixed schedule",
         ),
-        (settings.execution.entry_order_type != "MKT", "execution.entry_order_type: must be MKT"),
+        (settings.execution.method != "MKT", "execution.method: must be MKT"),
+        (settings.execution.exit_method != "MKT", "execution.exit_method: must be MKT"),
         (settings.caps.settlement_days != 1, "caps.settlement_days: the gateway settles on T+1"),
     )
     problems = [text for is_wrong, text in wrong if is_wrong]

@@ -92,8 +92,15 @@ def check(
     Raises
     ------
     NotComparable
-        When the backtest's own fills are asked for and the account has a past, or was not filled by that model.
+        When orders were worked by methods that a backtest doesn't have, or when its own fills are asked for and the
+        account has a past or was not filled by that model.
     """
+    execution = basis.settings.execution
+    if execution.method not in {"MKT", "LMT"} or execution.exit_method != "MKT":
+        raise NotComparable(
+            f"execution.method {execution.method}, execution.exit_method {execution.exit_method}: a replay knows "
+            "orders that are sent at once, MKT or LMT to enter and MKT to leave"
+        )
     began = time.perf_counter()
 
     def session_of(end_ns: int) -> date:
@@ -140,8 +147,9 @@ def _check_comparable(recording: Recording, basis: Basis) -> None:
         problems.append(
             "live orders fill at once and are DAY orders: set backtest.fill_at open, time_in_force DAY"
         )
-    if basis.settings.execution.entry_order_type != "MKT":
-        problems.append("entries must be market orders: set execution.entry_order_type MKT")
+    execution = basis.settings.execution
+    if (execution.method, execution.exit_method) != ("MKT", "MKT"):
+        problems.append("orders must be market orders: set execution.method and execution.exit_method MKT")
     if any(
         scale != 1 for one in recording.events if isinstance(one, Restricted) for scale in one.scales.values()
     ):

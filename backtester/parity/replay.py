@@ -68,7 +68,7 @@ class Replay:
         self._rules = OrderRules(
             settings.execution.pretrade,
             overnight=market.is_daily,
-            entry_type=OrderType(settings.execution.entry_order_type),
+            entry_type=OrderType.LIMIT if settings.execution.method == "LMT" else OrderType.MARKET,
             trailing=frozenset(name for name in self._names if settings.trails(name)),
         )
         partners = partner_columns(tuple(basis.strategies), market.symbols)

@@ -149,7 +149,7 @@ def ib_order(
             wanted.auxPrice = format(order.trailing_amount, "f")
         if order.stop_price is not None:
             wanted.trailStopPrice = format(order.stop_price, "f")
-    elif order.order_type in _PEGGED:
+    elif order.order_type in _PEGGED:  # MIDPRICE has no offset
         wanted.auxPrice = format(order.peg_offset or Decimal(0), "f")
     elif order.stop_price is not None:
         wanted.auxPrice = format(order.stop_price, "f")

@@ -76,7 +76,12 @@ def write_model(path: Path, model: WheelModel) -> str:
 
 
 def read_model(path: Path) -> WheelModel:
-    """Read a model.
+    """Read a model; see `read_model_and_hash`."""
+    return read_model_and_hash(path)[0]
+
+
+def read_model_and_hash(path: Path) -> tuple[WheelModel, str]:
+    """Read a model and its SHA-256, in hexadecimal digits.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def read_model(path: Path) -> WheelModel:
     if hashlib.sha256(data).hexdigest() != known:
         raise UnusableModel(f"{path}: its SHA-256 is not the one in {hash_path(path).name}")
     try:
-        return _model_of(json.loads(data), path)
+        return _model_of(json.loads(data), path), known
     except (ValueError, TypeError, KeyError) as error:
         raise UnusableModel(f"{path}: {type(error).__name__}: {error}") from error
 

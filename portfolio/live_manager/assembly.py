@@ -9,7 +9,6 @@ from datetime import date
 
 from core.clock import Clock
 from core.config_loader import LoadedSettings
-from core.csv_log import OrderSubmissionLog
 from core.event_queue import EventQueue
 from core.events import BrokerSnapshot
 from core.flags import FlagFolder
@@ -27,11 +26,9 @@ from core.wire_ring import WireRing
 from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed
 from data.warmup import load_history
-from execution.ib_executor import IBExecutor
-from execution.order_factory import OrderFactory
+from execution.methods.situation import SessionTimes
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
-from execution.order_ref import OrderRefSequence, short_run
 from execution.ticks import PriceGrid
 from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
@@ -40,14 +37,15 @@ from portfolio.live_manager.backfill import Backfill
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import DecisionCycle
 from portfolio.live_manager.engine import Engine, EngineParts
+from portfolio.live_manager.execution_parts import ExecutionParts, make_execution
 from portfolio.live_manager.guard import Guard
 from portfolio.live_manager.heartbeat import Heartbeat
 from portfolio.live_manager.order_desk import OrderDesk
+from portfolio.live_manager.order_facts import session_times
 from portfolio.live_manager.reconciler import Reconciler
 from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.startup import Startup
 from portfolio.live_manager.status import RunStatus
-from portfolio.live_manager.submission_file import SubmissionFile
 from portfolio.live_manager.trader import Trader
 from strategy.registry import create_enabled
 
@@ -113,6 +111,7 @@ class Assembler:
         self._status = RunStatus()
         self._lane = OrderLane()
         self._grid = PriceGrid({})
+        self._exchanges: dict[str, str] = {}
         self._calendar = exchange_calendar(self._settings.universe.calendar, *calendar_range())
         self._endpoints = Endpoints.for_state(self._folders.control)
 
@@ -130,9 +129,9 @@ class Assembler:
             hours=self._calendar,
             clock=self._clock,
         )
-        executor, upkeep = self._execution(book, manager, session, feed)
+        parts = self._execution(manager, session, feed)
         reconciler = self._reconciler(book, manager, session)
-        desk = self._desk(book, manager, executor, upkeep, reconciler)
+        desk = self._desk(book, manager, parts, reconciler)
         trader = self._trader(book, desk, session)
         backfill = self._backfill(session, trader)
         heartbeat, publisher = self._heartbeat(book, desk)
@@ -159,12 +158,13 @@ class Assembler:
             trader=trader,
             backfill=backfill,
             grid=self._grid,
+            exchanges=self._exchanges,
         )
         return Assembly(
             engine=engine,
             startup=startup,
             session=session,
-            upkeep=upkeep,
+            upkeep=parts.upkeep,
             desk=desk,
             reconciler=reconciler,
             heartbeat=heartbeat,
@@ -202,38 +202,26 @@ class Assembler:
             ring=self._ring,
         )
 
-    def _execution(
-        self, book: LiveBook, manager: OrderManager, session: IBSession, feed: IBFeed
-    ) -> tuple[IBExecutor, OrderUpkeep]:
-        settings = self._settings.execution
-        last = book.orders.last_sequence(short_run(self._identity.run_id))
-        factory = OrderFactory(OrderRefSequence(self._identity.run_id, last), self._grid, settings)
-        executor = IBExecutor(
-            session=session,
+    def _execution(self, manager: OrderManager, session: IBSession, feed: IBFeed) -> ExecutionParts:
+        return make_execution(
+            settings=self._settings,
+            run_id=self._identity.run_id,
+            root=self._loaded.root,
+            logs=self._folders.logs,
             manager=manager,
+            session=session,
             journal=self._journal,
             lane=self._lane,
-            submissions=SubmissionFile(
-                OrderSubmissionLog(
-                    self._folders.logs / "order_submissions.csv", run_id=self._identity.run_id
-                ),
-                self._clock,
-            ),
-            factory=factory,
-            settings=settings,
-            symbols=self._settings.universe.symbols,
+            grid=self._grid,
+            exchanges=self._exchanges,
             quotes=feed.quote,
+            session_at=self._session_times,
             clock=self._clock,
         )
-        upkeep = OrderUpkeep(
-            executor=executor,
-            session=session,
-            journal=self._journal,
-            factory=factory,
-            clock=self._clock,
-            query_after_s=settings.pending_submit_query_s,
-        )
-        return executor, upkeep
+
+    def _session_times(self, market_ns: int) -> SessionTimes | None:
+        session = self._calendar.session_at(market_ns)
+        return None if session is None else session_times(session)
 
     def _reconciler(self, book: LiveBook, manager: OrderManager, session: IBSession) -> Reconciler:
         return Reconciler(
@@ -252,18 +240,14 @@ class Assembler:
             self._queue.put(answer.result())
 
     def _desk(
-        self,
-        book: LiveBook,
-        manager: OrderManager,
-        executor: IBExecutor,
-        upkeep: OrderUpkeep,
-        reconciler: Reconciler,
+        self, book: LiveBook, manager: OrderManager, parts: ExecutionParts, reconciler: Reconciler
     ) -> OrderDesk:
         desk = OrderDesk(
             book=book,
             manager=manager,
-            executor=executor,
-            upkeep=upkeep,
+            executor=parts.executor,
+            upkeep=parts.upkeep,
+            work=parts.work,
             journal=self._journal,
             status=self._status,
             trailing=TrailingStops(manager, self._journal, self._grid),

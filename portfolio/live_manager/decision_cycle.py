@@ -114,6 +114,11 @@ class DecisionCycle:
         """Last close of ``symbol``; NaN before its first bar."""
         return float(self._rows.close[self._column[symbol]])
 
+    def target_of(self, strategy: str, symbol: str) -> float:
+        """Signed position that the last decision wanted; 0 for a strategy that isn't enabled any more."""
+        row, column = self._names.get(strategy), self._column.get(symbol)
+        return 0.0 if row is None or column is None else float(self._targets[row, column])
+
     def restore(self, ledger: Ledger, session_closes: Sequence[float]) -> None:
         """Take up after a restart: what was last filled, and the NLV at each past session's close.
 

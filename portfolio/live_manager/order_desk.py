@@ -6,16 +6,25 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from core.events import Bar, BrokerError, Commission, Execution, OpenOrderReport, OrderStatusReport
+from core.events import (
+    Bar,
+    BrokerError,
+    Commission,
+    Execution,
+    OpenOrderReport,
+    Order,
+    OrderStatusReport,
+)
 from core.exec_ids import correction_number
 from core.journal import Journal
 from core.payloads import commission_payload, fill_payload
 from core.reasons import Reason
 from core.records import RecordKind
-from core.vocabulary import KILL_PREFIX, Purpose, Side
+from core.vocabulary import KILL_PREFIX, ExecutionMethod, OrderType, Purpose, Side
 from execution.ib_executor import IBExecutor
 from execution.order_manager import ORDER_CANCELLED_CODE, OrderManager, StrayOrder
 from execution.order_state import OrderState
+from execution.parent_work import ParentWork
 from execution.plans import Denial, EntryPlan, ExitPlan, Plan, TradingConditions
 from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep, UpkeepReport
@@ -33,7 +42,7 @@ class OrderDesk:
 
     Parameters
     ----------
-    book, manager, executor, upkeep, journal, status
+    book, manager, executor, upkeep, work, journal, status
         The engine's own.
     trailing
         Follows the trailing stops.
@@ -50,6 +59,7 @@ class OrderDesk:
         manager: OrderManager,
         executor: IBExecutor,
         upkeep: OrderUpkeep,
+        work: ParentWork,
         journal: Journal,
         status: RunStatus,
         trailing: TrailingStops,
@@ -60,6 +70,7 @@ class OrderDesk:
         self._manager = manager
         self._executor = executor
         self._upkeep = upkeep
+        self._work = work
         self._journal = journal
         self._status = status
         self._trailing = trailing
@@ -68,6 +79,8 @@ class OrderDesk:
         self._log = structlog.get_logger(__name__)
         self.on_entry_fill: Callable[[str, str, Side], None] | None = None
         """Told of each fill that opens a position: strategy, symbol, side."""
+        self.is_short_restricted: Callable[[str], bool] = lambda _symbol: False
+        """Whether rule 201 of Regulation SHO binds short sales of a symbol."""
         self._told: dict[tuple[str, str], Reason] = {}
         self._sent: set[str] = set()
         self._unprotected: set[tuple[str, str]] = set()
@@ -96,13 +109,19 @@ class OrderDesk:
         if not plans:
             return
         submission = self._executor.submit(plans, conditions)
-        self._sent |= {order.order_ref for order in submission.sent}  # an amendment is no further order
-        self._status.orders_sent = len(self._sent)
+        self._note_sent(submission.sent)
         refused = {(denial.strategy, denial.symbol) for denial in submission.denials}
         for plan in plans:
             if (plan.strategy, plan.symbol) not in refused:
                 self._told.pop((plan.strategy, plan.symbol), None)
-        for order in submission.sent:
+        self.tell(submission.denials, bar_end_ns)
+
+    def _note_sent(self, orders: Iterable[Order]) -> None:
+        sent = tuple(orders)
+        self._work.watch(sent)
+        self._sent |= {order.order_ref for order in sent}  # an amendment is no further order
+        self._status.orders_sent = len(self._sent)
+        for order in sent:
             self._log.info(
                 "order_sent",
                 order_ref=order.order_ref,
@@ -111,30 +130,48 @@ class OrderDesk:
                 side=str(order.side),
                 quantity=str(order.quantity),
                 order_type=str(order.order_type),
+                method=None if order.method is None else str(order.method),
                 reason=order.reason,
             )
-        self.tell(submission.denials, bar_end_ns)
+
+    def withdraw_unwanted(self, target_of: Callable[[str, str], float]) -> None:
+        """Ask for the end of entries that take their time and that the last decision wants no more.
+
+        Market orders, and marketable limits, are left alone: they are as good as filled.
+        """
+        for state in self._manager.book.pending(purpose=Purpose.ENTRY):
+            order = state.order
+            at_once = order.method in {None, ExecutionMethod.MKT} or (
+                order.order_type is OrderType.LIMIT and order.until_ns is None
+            )
+            if not at_once and target_of(order.strategy, order.symbol) * order.side.sign <= 0:
+                self._executor.cancel(order.order_ref, "it is wanted no more")
 
     def _plan(
         self, decision: Decision, bar_end_ns: int, price: float, moment: SessionMoment | None
     ) -> Plan | None:
-        common = {"strategy": decision.strategy, "symbol": decision.symbol}
         context = None if moment is None else order_context(decision, price, moment)
+        if self._work.is_busy(decision.strategy, decision.symbol):
+            return None  # what an earlier order left goes on in a moment
+        session = None if moment is None else moment.session
         if decision.position:
             return ExitPlan(
-                **common,
+                strategy=decision.strategy,
+                symbol=decision.symbol,
                 position=decision.position,
                 quantity=abs(decision.position) - abs(decision.target),
                 arrival_price=price,
                 created_ns=bar_end_ns,
                 reason=decision.reason.code if decision.reason else "exit",
                 context=context,
+                session=session,
             )
         if self._manager.pending_exposure(decision.strategy, decision.symbol):
             return None  # the entry of an earlier bar is still at work
         side = Side.BUY if decision.target > 0 else Side.SELL
         return EntryPlan(
-            **common,
+            strategy=decision.strategy,
+            symbol=decision.symbol,
             side=side,
             quantity=abs(decision.target),
             stop_price=price - side.sign * decision.stop_distance,
@@ -143,6 +180,8 @@ class OrderDesk:
             reason=decision.reason.code if decision.reason else "entry",
             trail_distance=decision.stop_distance if self._trails(decision.strategy) else None,
             context=context,
+            session=session,
+            is_short_restricted=self.is_short_restricted(decision.symbol),
         )
 
     def follow(self, bars: Mapping[str, Bar]) -> None:
@@ -184,7 +223,7 @@ class OrderDesk:
             )
 
     def look_after(self, conditions: TradingConditions, market_ns: int) -> UpkeepReport:
-        """One round of upkeep: open questions, cancels without an answer, stops that don't fit."""
+        """One round of upkeep: open questions, cancels without an answer, stops that don't fit, rests of parent orders."""
         report = self._upkeep.run(self._book.positions(), conditions, market_ns)
         overdue = tuple(state.order_ref for state in report.overdue)
         for order_ref in set(overdue) - set(self._status.overdue):
@@ -197,7 +236,9 @@ class OrderDesk:
         for strategy, symbol in bare - self._unprotected:
             self._log.error("position_without_stop", strategy=strategy, symbol=symbol)
         self._unprotected = bare
-        self.tell(report.denials, market_ns)
+        work = self._work.run(self._book.positions(), conditions, market_ns)
+        self._note_sent(work.sent)
+        self.tell((*report.denials, *work.denials), market_ns)
         return report
 
     # --- from the broker's reports to the book ------------------------------------------------------------

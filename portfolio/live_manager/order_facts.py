@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from core.vocabulary import Side
 from data.bar_assembler import MarketRow
 from data.exchange_calendar import Session
+from execution.methods.situation import SessionTimes
 from portfolio.algo_wheel import OrderContext
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
@@ -21,21 +22,32 @@ _RANGE_OF_BROWNIAN_MOTION = math.sqrt(
     8.0 / math.pi
 )  # its expected range over its standard deviation, Parkinson 1980
 _SESSIONS = 2
+_FALL = 0.9  # of the previous close, 17 CFR 242.201
 _REMEMBERED = 200  # executions, from the newest backwards, whose symbols are marked after a restart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMoment:
-    """Where in its session a bar ended, and how many bars such a session has."""
+    """Where in its session a bar ended, how many bars such a session has, and when it opens and closes."""
 
     day_fraction: float
     bars: float
+    session: SessionTimes
 
     @classmethod
     def of(cls, session: Session, end_ns: int, bar_s: int) -> SessionMoment:
         """Place the bar that ended at ``end_ns`` within its session."""
         length_ns = session.close_ns - session.open_ns
-        return cls(day_fraction=(end_ns - session.open_ns) / length_ns, bars=session.duration_s / bar_s)
+        return cls(
+            day_fraction=(end_ns - session.open_ns) / length_ns,
+            bars=session.duration_s / bar_s,
+            session=session_times(session),
+        )
+
+
+def session_times(session: Session) -> SessionTimes:
+    """Session as execution knows it."""
+    return SessionTimes(open_ns=session.open_ns, close_ns=session.close_ns)
 
 
 def order_context(decision: Decision, price: float, moment: SessionMoment) -> OrderContext:
@@ -56,6 +68,35 @@ def order_context(decision: Decision, price: float, moment: SessionMoment) -> Or
         day_fraction=moment.day_fraction,
         urgency=EXIT_URGENCY if decision.position else ENTRY_URGENCY,
     )
+
+
+class ShortSaleTest:
+    """Which symbols rule 201 of Regulation SHO restricts: down a tenth from the previous close, today or the session before.
+
+    What happened before this process began isn't known; the broker holds such orders back by itself.
+    """
+
+    def __init__(self) -> None:
+        self._previous_close: dict[str, float] = {}
+        self._last_close: dict[str, float] = {}
+        self._fallen: set[str] = set()
+        self._fallen_before: set[str] = set()
+
+    def begin_session(self) -> None:
+        """Take the last closes as those of the session that has ended."""
+        self._previous_close = dict(self._last_close)
+        self._fallen_before, self._fallen = self._fallen, set()
+
+    def take(self, row: MarketRow) -> None:
+        """Look at the lows of a row."""
+        for symbol, bar in row.bars.items():
+            if bar.low <= _FALL * self._previous_close.get(symbol, 0.0):
+                self._fallen.add(symbol)
+            self._last_close[symbol] = bar.close
+
+    def restricts(self, symbol: str) -> bool:
+        """Whether a short sale of ``symbol`` may not take the bid."""
+        return symbol in self._fallen or symbol in self._fallen_before
 
 
 class MarkedSymbols:

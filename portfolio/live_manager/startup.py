@@ -69,6 +69,7 @@ class Startup:
         trader: Trader,
         backfill: Backfill,
         grid: PriceGrid,
+        exchanges: dict[str, str],
     ) -> None:
         self._settings = settings
         self._session = session
@@ -81,6 +82,7 @@ class Startup:
         self._trader = trader
         self._backfill = backfill
         self._grid = grid
+        self._exchanges = exchanges
         self._log = structlog.get_logger(__name__)
 
     def run(self) -> None:
@@ -160,6 +162,7 @@ class Startup:
             )
         for symbol in symbols:
             self._grid.learn(symbol, contracts.min_ticks[symbol])
+            self._exchanges[symbol] = contracts.exchanges[symbol]
 
     def _take_history(self, warmup: Warmup) -> None:
         for problem in warmup.problems:

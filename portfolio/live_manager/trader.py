@@ -19,7 +19,7 @@ from portfolio.decision_types import AccountRow
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import CycleResult, DecisionCycle
 from portfolio.live_manager.order_desk import OrderDesk
-from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment
+from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment, ShortSaleTest
 from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.status import RunStatus
 
@@ -65,6 +65,8 @@ class Trader:
         self._restrictions = restrictions
         self._session_open_ns: int | None = None
         self._marked = MarkedSymbols(book)
+        self._short_sales = ShortSaleTest()
+        desk.is_short_restricted = self._short_sales.restricts
         self._log = structlog.get_logger(__name__)
 
     def value_now(self) -> None:
@@ -80,6 +82,7 @@ class Trader:
     def warm(self, row: MarketRow) -> None:
         """Take a past row: indicators move on, nothing is decided."""
         self._cycle.warm(row)
+        self._short_sales.take(row)
 
     def pass_over(self, row: MarketRow) -> None:
         """Note a row that is held back: market time goes on, and whoever waits for us may go on too."""
@@ -94,6 +97,7 @@ class Trader:
         if session is not None:
             self._begin_session(session)
         self._desk.follow(row.bars)
+        self._short_sales.take(row)
         price_of = self._prices(row)
         value = self._book.value(price_of)
         account = self._account(row.end_ns, value)
@@ -102,6 +106,7 @@ class Trader:
         )
         self._record(row, result, value)
         self._status.signals += len(result.signals)
+        self._desk.withdraw_unwanted(self._cycle.target_of)
         if result.decisions:
             self._act(row, result, conditions, session)
         self._row_done()
@@ -127,6 +132,7 @@ class Trader:
         if session.open_ns == self._session_open_ns:
             return
         self._session_open_ns = session.open_ns
+        self._short_sales.begin_session()
         if session.date.isoformat() == self._book.session_date:  # begun before a restart
             return
         closes = len(self._book.session_closes)

@@ -251,7 +251,7 @@ class Reference:
             self.deny(bar, key, reason, abs(quantity))
         else:
             limit = None
-            if self.settings.execution.entry_order_type == "LMT":
+            if self.settings.execution.method == "LMT":
                 offset = side.sign * self.settings.execution.limit_offset_bps / 1e4
                 limit = self.grid.limit(one.symbol, side, close * (1.0 + offset))
             trail = self.grid.distance(one.symbol, close, one.stop_distance)

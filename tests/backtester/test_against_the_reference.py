@@ -42,7 +42,7 @@ def worlds(draw):
                 "settlement_days": draw(pick([0, 1, 2, 3])),
             },
             "execution": {
-                "entry_order_type": draw(pick(["MKT", "LMT"])),
+                "method": draw(pick(["MKT", "LMT"])),
                 "limit_offset_bps": draw(pick([0.0, 5.0, 120.0])),
                 "pretrade": {
                     "max_order_quantity": draw(pick([300, 50_000])),

@@ -286,9 +286,7 @@ def test_a_limit_entry_fills_at_its_price_or_better_or_not_at_all(after, filled)
     market = make_market({"XYZ": np.array(bars, dtype=float)})
     limited = settings().model_copy(
         update={
-            "execution": settings().execution.model_copy(
-                update={"entry_order_type": "LMT", "limit_offset_bps": 0.0}
-            )
+            "execution": settings().execution.model_copy(update={"method": "LMT", "limit_offset_bps": 0.0})
         }
     )
     result = run_backtest(limited, market, (SAID,), (1.0,))

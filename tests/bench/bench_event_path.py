@@ -40,10 +40,12 @@ from core.vocabulary import BrokerStatus, HaltLevel, OrderType
 from data.bar_assembler import MarketRow
 from data.exchange_calendar import Session, exchange_calendar
 from execution.ib_executor import IBExecutor
+from execution.methods.selection import MethodSelector
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence
+from execution.parent_work import ParentWork
 from execution.plans import TradingConditions
 from execution.ticks import PriceGrid
 from execution.trailing_stops import TrailingStops
@@ -206,6 +208,12 @@ class Line:
             manager=manager,
             executor=executor,
             upkeep=upkeep,
+            work=ParentWork(
+                executor=executor,
+                settings=settings.execution.methods,
+                session_at=lambda _market_ns: None,
+                clock=self.clock,
+            ),
             journal=journal,
             status=self.status,
             trailing=TrailingStops(manager, journal, PriceGrid({})),
@@ -238,7 +246,7 @@ class Line:
     def _execution(
         self, settings: ExecutionSettings, manager: OrderManager
     ) -> tuple[IBExecutor, OrderUpkeep]:
-        factory = OrderFactory(OrderRefSequence("bench001"), PriceGrid({}), settings)
+        factory = OrderFactory(OrderRefSequence("bench001"), PriceGrid({}))
         executor = IBExecutor(
             session=self.broker,
             manager=manager,
@@ -246,6 +254,8 @@ class Line:
             lane=OrderLane(),
             submissions=NoLines(),
             factory=factory,
+            selector=MethodSelector(settings, PriceGrid({})),
+            exchange_of=lambda _symbol: "NASDAQ",
             settings=settings,
             symbols=(SYMBOL,),
             quotes=lambda _symbol: self._quote,

@@ -13,16 +13,23 @@ from core.errors import NotConnected
 from core.events import BrokerSnapshot, Order, Quote
 from core.vocabulary import BrokerStatus, HaltLevel, Side, Unknown
 from execution.ib_executor import IBExecutor
+from execution.methods.selection import MethodSelector
+from execution.methods.situation import SessionTimes
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence
 from execution.order_state import OrderState
+from execution.parent_work import ParentWork, WorkReport
 from execution.plans import EntryPlan, ExitPlan, TradingConditions
 from execution.ticks import PriceGrid
 from execution.upkeep import OrderUpkeep
+from portfolio.algo_wheel import MethodPolicy
 from tests.execution.orders import D, ListJournal, execution_of, make_manager, status_of
 
+HOUR_NS = 3_600_000_000_000
+SESSION = SessionTimes(open_ns=100 * HOUR_NS, close_ns=100 * HOUR_NS + 13 * HOUR_NS // 2)
+NOON_NS = SESSION.open_ns + 5 * HOUR_NS // 2
 OPEN = TradingConditions(halt_level=HaltLevel.NONE, connected=True, reconciled=True, lease=True)
 
 
@@ -81,16 +88,30 @@ class Lines:
 class Desk:
     """The executor, its upkeep and what they write to; one symbol quoted at 190."""
 
-    def __init__(self, *, pretrade: PretradeSettings | None = None, entry_order_type: str = "MKT") -> None:
+    def __init__(
+        self,
+        *,
+        pretrade: PretradeSettings | None = None,
+        method: str = "MKT",
+        exit_method: str = "MKT",
+        policy: MethodPolicy | None = None,
+        **methods: object,
+    ) -> None:
         self.clock = ManualClock(monotonic_ns=10**12)
         self.manager: OrderManager
         self.journal: ListJournal
         self.manager, self.journal = make_manager(self.clock)
         self.broker, self.lines, self.lane = ScribeBroker(), Lines(), OrderLane()
         settings = ExecutionSettings.model_validate(
-            {"pretrade": pretrade or PretradeSettings(), "entry_order_type": entry_order_type}
+            {
+                "pretrade": pretrade or PretradeSettings(),
+                "method": method,
+                "exit_method": exit_method,
+                "methods": methods,
+            }
         )
-        factory = OrderFactory(OrderRefSequence("run00001"), PriceGrid({}), settings)
+        self.settings = settings
+        factory = OrderFactory(OrderRefSequence("run00001"), PriceGrid({}))
         self.executor = IBExecutor(
             session=self.broker,
             manager=self.manager,
@@ -98,6 +119,8 @@ class Desk:
             lane=self.lane,
             submissions=self.lines,
             factory=factory,
+            selector=MethodSelector(settings, PriceGrid({}), policy=policy),
+            exchange_of=lambda _symbol: "NYSE",
             settings=settings,
             symbols=("IBM", "MSFT"),
             quotes=self.quote,
@@ -110,6 +133,14 @@ class Desk:
             factory=factory,
             clock=self.clock,
             query_after_s=5.0,
+        )
+        self.session: SessionTimes | None = SESSION
+        self.market_ns = NOON_NS
+        self.work = ParentWork(
+            executor=self.executor,
+            settings=settings.methods,
+            session_at=lambda _market_ns: self.session,
+            clock=self.clock,
         )
 
     def quote(self, symbol: str) -> Quote | None:
@@ -138,7 +169,8 @@ class Desk:
             quantity=D(quantity),
             stop_price=180.004,
             arrival_price=190.0,
-            created_ns=5,
+            created_ns=self.market_ns,
+            session=self.session,
             trail_distance=trail_distance,
         )
 
@@ -149,7 +181,8 @@ class Desk:
             position=D(position),
             quantity=D(abs(position) if quantity is None else quantity),
             arrival_price=190.0,
-            created_ns=6,
+            created_ns=self.market_ns,
+            session=self.session,
         )
 
     def state(self, ref: str) -> OrderState:
@@ -187,6 +220,12 @@ class Desk:
         self.upkeep.run(self.positions(), conditions, 7)
         self.clock.advance(seconds)
         self.upkeep.run(self.positions(), conditions, 7)
+
+    def go_on(self, seconds: float = 0.0, conditions: TradingConditions = OPEN) -> WorkReport:
+        """One round of the parents' work, ``seconds`` of market time later."""
+        self.market_ns += round(seconds * 1e9)
+        self.clock.advance(1.0)
+        return self.work.run(self.positions(), conditions, self.market_ns)
 
     def snapshot(self, **parts: object) -> BrokerSnapshot:
         now = self.clock.monotonic_ns()

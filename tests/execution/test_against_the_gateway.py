@@ -33,6 +33,7 @@ from data.exchange_calendar import exchange_calendar
 from data.ib_feed import IBFeed
 from data.warmup import load_contracts, load_history
 from execution.ib_executor import IBExecutor
+from execution.methods.selection import MethodSelector
 from execution.order_book import OrderBook
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
@@ -84,7 +85,7 @@ class LiveDesk:
         )
         self.manager = OrderManager(self.book, self.journal, client_id=1, clock=self.clock)
         refs = OrderRefSequence("run00001", self.book.last_sequence("run00001"))
-        factory = OrderFactory(refs, PriceGrid({}), SETTINGS)
+        factory = OrderFactory(refs, PriceGrid({}))
         calendar = exchange_calendar("XNYS", date(2011, 1, 3), date(2013, 12, 31))
         self.feed = IBFeed(
             self.session, symbols=("IBM", "MSFT"), settings=BarSettings(), hours=calendar, clock=self.clock
@@ -97,6 +98,8 @@ class LiveDesk:
             lane=self.lane,
             submissions=self.lines,
             factory=factory,
+            selector=MethodSelector(SETTINGS, PriceGrid({})),
+            exchange_of=lambda _symbol: "NYSE",
             settings=SETTINGS,
             symbols=("IBM", "MSFT"),
             quotes=self.feed.quote,

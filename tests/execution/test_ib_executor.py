@@ -256,7 +256,7 @@ def test_close_says_so_when_a_send_does_not_end_in_time() -> None:
 
 
 def test_a_limit_entry_is_offset_from_the_market_and_never_rounded_against_us() -> None:
-    desk = Desk(entry_order_type="LMT")
+    desk = Desk(method="LMT")
     desk.executor.submit([desk.entry()], OPEN)
     order = desk.broker.placed[0].order
     assert (order.order_type, order.limit_price) == (OrderType.LIMIT, D("190.09"))  # 190.00 + 5 bps = 190.095

@@ -15,10 +15,12 @@ from core.reasons import Reason
 from core.records import RecordKind
 from core.vocabulary import Unknown
 from execution.ib_executor import IBExecutor
+from execution.methods.selection import MethodSelector
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence
+from execution.parent_work import ParentWork
 from execution.ticks import PriceGrid
 from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
@@ -50,7 +52,7 @@ class Parts:
         self.book, self.status, self.broker = new_book(), RunStatus(), ScribeBroker()
         self.manager = OrderManager(self.book.orders, self.journal, client_id=CLIENT, clock=self.clock)
         settings = ExecutionSettings()
-        factory = OrderFactory(OrderRefSequence("run00001"), PriceGrid({}), settings)
+        factory = OrderFactory(OrderRefSequence("run00001"), PriceGrid({}))
         executor = IBExecutor(
             session=self.broker,
             manager=self.manager,
@@ -58,6 +60,8 @@ class Parts:
             lane=OrderLane(),
             submissions=Lines(),
             factory=factory,
+            selector=MethodSelector(settings, PriceGrid({})),
+            exchange_of=lambda _symbol: "NYSE",
             settings=settings,
             symbols=("IBM", "MSFT"),
             quotes=self._quote,
@@ -85,6 +89,12 @@ class Parts:
                 factory=factory,
                 clock=self.clock,
                 query_after_s=5.0,
+            ),
+            work=ParentWork(
+                executor=executor,
+                settings=settings.methods,
+                session_at=lambda _market_ns: None,
+                clock=self.clock,
             ),
             journal=self.journal,
             status=self.status,

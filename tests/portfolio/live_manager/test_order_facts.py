@@ -12,12 +12,13 @@ from core.events import Bar
 from core.reasons import Reason
 from core.vocabulary import BrokerStatus, Side
 from data.bar_assembler import MarketRow
+from execution.methods.situation import SessionTimes
 from portfolio.live_manager.decision_cycle import Decision
 from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment, order_context
 from tests.execution.orders import status_of
 from tests.portfolio.live_manager.parts import START_NS, Parts
 
-MOMENT = SessionMoment(day_fraction=0.25, bars=64.0)
+MOMENT = SessionMoment(day_fraction=0.25, bars=64.0, session=SessionTimes(open_ns=0, close_ns=1))
 ENTRY = Decision(
     strategy="momentum",
     symbol="IBM",
