@@ -26,7 +26,7 @@ def trailing(**backtest) -> Settings:
 
 def limited(offset_bps: float) -> Settings:
     base = trailing()
-    orders = {"entry_order_type": "LMT", "limit_offset_bps": offset_bps}
+    orders = {"method": "LMT", "limit_offset_bps": offset_bps}
     return base.model_copy(update={"execution": base.execution.model_copy(update=orders)})
 
 

@@ -16,10 +16,12 @@ from core.reasons import Reason
 from core.records import RecordKind
 from core.vocabulary import ConnectionState, Unknown
 from execution.ib_executor import IBExecutor
+from execution.methods.selection import MethodSelector
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
 from execution.order_ref import OrderRefSequence, short_run
+from execution.parent_work import ParentWork
 from execution.ticks import PriceGrid
 from execution.trailing_stops import TrailingStops
 from execution.upkeep import OrderUpkeep
@@ -196,13 +198,15 @@ class MainProcess:
 
     def _assemble(self) -> None:
         time, last = self.time, self.book.orders.last_sequence(short_run(RUN))
-        factory = OrderFactory(OrderRefSequence(RUN, last), PriceGrid({}), SETTINGS)
+        factory = OrderFactory(OrderRefSequence(RUN, last), PriceGrid({}))
         shared: dict[str, Any] = {"session": self.session, "journal": self.journal, "clock": time}
         self.executor = IBExecutor(
             manager=self.manager,
             lane=self.lane,
             submissions=SimpleNamespace(record=lambda _order: None),
             factory=factory,
+            selector=MethodSelector(SETTINGS, PriceGrid({})),
+            exchange_of=lambda _symbol: "NYSE",
             settings=SETTINGS,
             symbols=SYMBOLS,
             quotes=self._quote,
@@ -224,6 +228,12 @@ class MainProcess:
             manager=self.manager,
             executor=self.executor,
             upkeep=upkeep,
+            work=ParentWork(
+                executor=self.executor,
+                settings=SETTINGS.methods,
+                session_at=lambda _market_ns: None,
+                clock=time,
+            ),
             journal=journal,
             status=self.status,
             trailing=TrailingStops(self.manager, journal, PriceGrid({})),

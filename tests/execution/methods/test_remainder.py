@@ -11,7 +11,8 @@ from execution.methods.remainder import INACTIVE, TIME_IS_OVER, Remainder, remai
 from execution.order_state import BookedFill, OrderPhase, OrderState
 from tests.execution.orders import D, make_order, make_stop
 
-P, M = OrderPhase, ExecutionMethod
+P = OrderPhase
+M = ExecutionMethod
 UNTIL = 1_000 * 10**9
 
 
