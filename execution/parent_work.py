@@ -199,6 +199,7 @@ class ParentWork:
         stop = self._book.last_stop(order.strategy, order.symbol)
         if position * order.side.sign < 0 or stop is None or stop.order.stop_price is None:
             return None
+        trail = stop.order.trailing_amount
         return EntryPlan(
             strategy=order.strategy,
             symbol=order.symbol,
@@ -208,6 +209,7 @@ class ParentWork:
             arrival_price=price,
             created_ns=market_ns,
             reason=order.reason,
+            trail_distance=None if trail is None else float(trail),
             session=session,
             sequel=waiting.sequel,
         )

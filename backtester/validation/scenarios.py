@@ -258,7 +258,7 @@ def stop_losses(result: BacktestResult, market: Market, settings: Settings) -> S
     atr = scan_market(market.bars, settings.sizing.atr_window).atr
     multiple = float(settings.sizing.stop_atr_multiple)
     trails = [settings.trails(name) for name in result.strategies]
-    whole = settings.backtest.fill_at == "open" and settings.execution.entry_order_type == "MKT"
+    whole = settings.backtest.fill_at == "open" and settings.execution.method == "MKT"
     entered: dict[tuple[int, int], _Stop] = {}
     stops, beyond, worst, cost = 0, 0, 0.0, 0.0
     for row in result.fill_table.tolist():

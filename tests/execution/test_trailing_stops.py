@@ -115,7 +115,7 @@ def test_bars_of_a_short_position_tell_the_mirror_image() -> None:
 
 
 def test_an_entry_that_need_not_have_filled_at_once_lets_only_the_close_count() -> None:
-    desk = Trailed(entry_order_type="LMT")
+    desk = Trailed(method="LMT")
     desk.watch.on_bars(bar(195.0, 189.0, 191.0))
     assert desk.known() == D("181.01")
     desk.watch.on_bars(bar(195.0, 189.0, 191.0))
