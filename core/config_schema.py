@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from core.config_execution_methods import MethodName, MethodSettings, WheelModelSettings
 from core.config_features import FeatureSettings
 from core.config_section import Section
+from core.config_veto import VetoSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -302,6 +303,7 @@ class Settings(Section):
     backtest: BacktestSettings = BacktestSettings()
     data: DataSettings = DataSettings()
     features: FeatureSettings = FeatureSettings()
+    veto: VetoSettings = VetoSettings()
     risk: RiskSettings = RiskSettings()
     alerts: AlertSettings = AlertSettings()
     paths: PathSettings = PathSettings()
@@ -320,6 +322,9 @@ class Settings(Section):
         names = [strategy.name for strategy in self.strategies]
         if len(set(names)) != len(names):
             problems.append(f"strategies: a name stands twice in {names}")
+        unknown = [name for name in self.veto.strategies if name not in names]
+        if unknown:
+            problems.append(f"veto.strategies: {unknown} are none of the strategies {names}")
         if sum(s.weight for s in self.strategies if s.enabled) > 1 + 1e-9:
             problems.append("strategies: the weights of the enabled strategies add up to more than 1")
         if problems:  # all at once, like every other mistake

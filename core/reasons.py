@@ -53,6 +53,9 @@ class Reason(IntEnum):
     NOT_RECONCILED = 66
     EXIT_PENDING = 67
     MARKET_CLOSED = 68
+    # veto
+    ML_VETO = 70
+    VETO_UNKNOWN = 71
     # backtest
     ORDER_EXPIRED = 80
     DELISTED = 81

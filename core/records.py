@@ -30,6 +30,13 @@ class RecordKind(StrEnum):
     DECISION = "decision"
     """bar_end_ns, strategy, symbol, position, target, reason: only when the target differs from the position
     or a denial other than NONE stands"""
+    VETO = "veto"
+    """bar_end_ns, strategy, symbol, side, outcome (approved, vetoed, unknown), enforced (whether an outcome other than approved
+    keeps the entry from being made), probability, threshold, contributions (feature and by how much it moved the log odds), detail, model,
+    features_ns, quantity (that the decision would have entered), price, stop_distance: when an outcome of a wanted entry is new, before
+    the EQUITY record of its bar"""
+    VETO_MODEL = "veto_model"
+    """strategy, version, manifest_sha256, problem: at a run's first bar, and when what is known of the model changes"""
     DENIAL = "denial"
     """bar_end_ns, strategy, symbol, reason, quantity, detail"""
     ORDER_INTENT = "order_intent"

@@ -6,6 +6,7 @@ Each signal is one row, at the bar on which it began. Its features are of the la
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -135,56 +136,58 @@ def label_entries(
     table = _features(market, names)
     signals = scan_signals([strategy], market.signal_bars(), market.symbols)[:, 0]
     atr = scan_market(market.signal_bars(), settings.sizing.atr_window).atr
-    found: list[tuple[int, ...]] = []
-    rows: list[FloatArray] = []
-    money: list[tuple[float, float]] = []
-    left_out: dict[str, int] = {}
+    costs, barriers = costs_of(settings.backtest), barriers or Barriers()
+    found: list[_Row] = []
+    left_out: Counter[str] = Counter()
     for column in range(len(market.symbols)):
         known = np.flatnonzero(~np.isnan(market.bars[:, column, 3]))
-        path = _path(market, column, known, signals)
-        for bar in _onsets(path.signal, shorts=settings.sizing.allow_short):
-            at = int(known[bar])
-            row, reason = table.row_at(int(market.end_ns[at]), column), ""
-            entry = _sized(settings, weight, path, int(bar), float(atr[at, column]))
+        path = path_of(market, column, known, signals)
+        moments = market.end_ns[known]
+        for bar in _onsets(path.signal, shorts=settings.sizing.allow_short).tolist():
+            entry = _sized(settings, weight, path, bar, float(atr[known[bar], column]))
+            row = table.row_at(int(moments[bar]), column)
+            label = None if entry is None else label_entry(path, entry, barriers, costs)
             if entry is None:
-                reason = "no size"
+                left_out["it came to no share"] += 1
             elif row is None or np.isnan(row).any():
-                reason = "a feature is unknown"
+                left_out["a feature is unknown"] += 1
+            elif label is None:
+                left_out["the bars end before the position"] += 1
             else:
-                label = label_entry(path, entry, barriers or Barriers(), costs_of(settings.backtest))
-                reason = "the bars end before the position" if label is None else ""
-            if reason or entry is None or label is None or row is None:
-                left_out[reason] = left_out.get(reason, 0) + 1
-                continue
-            ended = int(market.end_ns[known[label.end_bar]])
-            found.append((int(market.end_ns[at]), column, entry.side, ended))
-            rows.append(row)
-            money.append((label.earned, entry.quantity * label.entry_price))
-    return _in_order(market, names, found, rows, money, left_out)
-
-
-def _in_order(
-    market: Market,
-    names: tuple[str, ...],
-    found: list[tuple[int, ...]],
-    rows: list[FloatArray],
-    money: list[tuple[float, float]],
-    left_out: Mapping[str, int],
-) -> Entries:
-    order = sorted(range(len(found)), key=lambda place: found[place])
-    facts = np.array([found[place] for place in order], dtype=np.int64).reshape(-1, 4)
-    dollars = np.array([money[place] for place in order], dtype=np.float64).reshape(-1, 2)
+                found.append(
+                    _Row(
+                        decided_ns=int(moments[bar]),
+                        column=column,
+                        side=entry.side,
+                        ended_ns=int(moments[label.end_bar]),
+                        values=row,
+                        earned=label.earned,
+                        staked=entry.quantity * label.entry_price,
+                    )
+                )
+    found.sort(key=lambda one: (one.decided_ns, one.column))
     return Entries(
         names=names,
-        rows=np.array([rows[place] for place in order], dtype=np.float64).reshape(-1, len(names)),
-        symbols=tuple(market.symbols[column] for column in facts[:, 1]),
-        sides=facts[:, 2],
-        decided_ns=facts[:, 0],
-        ended_ns=facts[:, 3],
-        earned=dollars[:, 0],
-        staked=dollars[:, 1],
-        left_out=left_out,
+        rows=np.array([one.values for one in found], dtype=np.float64).reshape(-1, len(names)),
+        symbols=tuple(market.symbols[one.column] for one in found),
+        sides=np.array([one.side for one in found], dtype=np.int64),
+        decided_ns=np.array([one.decided_ns for one in found], dtype=np.int64),
+        ended_ns=np.array([one.ended_ns for one in found], dtype=np.int64),
+        earned=np.array([one.earned for one in found], dtype=np.float64),
+        staked=np.array([one.staked for one in found], dtype=np.float64),
+        left_out=dict(left_out),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Row:
+    decided_ns: int
+    column: int
+    side: int
+    ended_ns: int
+    values: FloatArray
+    earned: float
+    staked: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -210,7 +213,8 @@ def _features(market: Market, names: tuple[str, ...]) -> _FeatureTable:
     )
 
 
-def _path(market: Market, column: int, known: IntArray, signals: FloatArray) -> Path:
+def path_of(market: Market, column: int, known: IntArray, signals: FloatArray) -> Path:
+    """Take one symbol's bars, at the rows ``known`` that have one, and a strategy's signals of shape (bars, symbols)."""
     bars = market.signal_bars()[known, column]
     return Path(
         **{name: np.ascontiguousarray(bars[:, place]) for place, name in enumerate(_COLUMNS)},

@@ -11,7 +11,7 @@ from skfolio.model_selection import WalkForward
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from ml.entries import Entries, FloatArray
-from ml.fitting import NS_PER_DAY, Fitted, Kind, best_of, fit_best, overlaps
+from ml.fitting import NS_PER_DAY, Fitted, Kind, best_of, civil_days, fit_best, overlaps
 
 FIRST_TRAINING, TESTS = 0.4, 6
 """Share of the days that the first training has, and the number of tests that the rest is cut into."""
@@ -90,7 +90,7 @@ def walk_forward(
     began are no training for it.
     """
     days = entries.decided_ns // NS_PER_DAY
-    calendar = np.unique(days)
+    calendar = civil_days(entries)
     first = int(len(calendar) * FIRST_TRAINING)
     size = max((len(calendar) - first) // TESTS, 1)
     splitter = WalkForward(test_size=size, train_size=first, expand_train=True, reduce_test=True)
@@ -164,7 +164,7 @@ def gain_of(decided_ns: npt.NDArray[np.int64], saved: FloatArray, *, seed: int) 
 
 
 def calibration_error(probabilities: FloatArray, won: npt.NDArray[np.int64], bins: int = 10) -> float:
-    """Expected calibration error: by tenths of the probability, the mean distance between forecast and share of winners.
+    """Measure the expected calibration error: by tenths of the probability, the mean distance of forecast and share of winners.
 
     C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3. NaN without entries.
     """
@@ -178,11 +178,11 @@ def calibration_error(probabilities: FloatArray, won: npt.NDArray[np.int64], bin
 def verdict_on(figures: Figures) -> tuple[bool, str]:
     """Whether a model may be promoted, and why or why not."""
     gain = figures.gain
-    told = f"saves {gain.value:+,.0f} dollars (95 %: {gain.low:+,.0f} to {gain.high:+,.0f})"
+    told = f"{gain.value:+,.0f} dollars against approving all (95 %: {gain.low:+,.0f} to {gain.high:+,.0f})"
     if figures.entries < LEAST_ENTRIES:
         return False, f"only {figures.entries} entries out of sample, {LEAST_ENTRIES} are needed"
     if figures.vetoed < LEAST_VETOED:
-        return False, f"only {figures.vetoed} vetoes out of sample, {LEAST_VETOED} are needed; it {told}"
+        return False, f"only {figures.vetoed} vetoes out of sample, {LEAST_VETOED} are needed; {told}"
     if not gain.low > 0.0:
-        return False, f"not proven to be better than approving all: it {told}"
-    return True, f"better than approving all: it {told}"
+        return False, f"not proven to earn more: {told}"
+    return True, f"proven to earn more: {told}"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before the library is loaded: on few cores its threads cost a hundredfold
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before the library is loaded: on few cores its threads cost a hundredfold
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +96,7 @@ def best_threshold(probabilities: FloatArray, earned: FloatArray) -> float:
     """
     tried = [0.0, *np.quantile(probabilities, _APPROVE_SHARES).tolist()]
     sums = [float(earned[probabilities >= one].sum()) for one in tried]
-    return tried[int(np.argmax(sums))]
+    return float(tried[int(np.argmax(sums))])
 
 
 def purged_splits(entries: Entries) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
@@ -104,8 +106,8 @@ def purged_splits(entries: Entries) -> Iterator[tuple[npt.NDArray[np.bool_], npt
     of a tested one is no training for it.
     """
     days = entries.decided_ns // NS_PER_DAY
-    calendar = np.unique(days)
-    if len(calendar) < FOLDS * 2:
+    calendar = civil_days(entries)
+    if len(calendar) < FOLDS * 2 * EMBARGO_DAYS:
         return
     splitter = CombinatorialPurgedCV(n_folds=FOLDS, n_test_folds=TEST_FOLDS, embargo_size=EMBARGO_DAYS)
     for train_days, test_days in splitter.split(calendar[:, None].astype(np.float64)):
@@ -116,6 +118,12 @@ def purged_splits(entries: Entries) -> Iterator[tuple[npt.NDArray[np.bool_], npt
             train &= ~overlaps(entries, chosen)
             test |= chosen
         yield train, test
+
+
+def civil_days(entries: Entries) -> IntArray:
+    """Every day from the first decision to the last, as days since 1970: what is split, so that parts are equally long."""
+    days = entries.decided_ns // NS_PER_DAY
+    return np.arange(days.min(), days.max() + 1) if len(days) else days
 
 
 def overlaps(entries: Entries, tested: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -140,7 +148,12 @@ def _fit_logistic(names: Sequence[str], rows: FloatArray, won: IntArray) -> Veto
     spread[spread == 0] = 1.0
     fitted = LogisticRegression(C=0.1, max_iter=1000).fit((rows - centre) / spread, won)
     return _model(
-        names, rows, centre=centre, spread=spread, weights=fitted.coef_[0], intercept=float(fitted.intercept_[0])
+        names,
+        rows,
+        centre=centre,
+        spread=spread,
+        weights=fitted.coef_[0],
+        intercept=float(fitted.intercept_[0]),
     )
 
 

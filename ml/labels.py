@@ -88,10 +88,20 @@ def label_entry(path: Path, entry: Entry, barriers: Barriers, costs: Costs) -> L
     bar = first + place
     if place < end - first and stopped[place]:
         gap = float(path.open[bar])
-        return _label(path, entry, costs, (bar, "stop", entry_price, entry.side * min(entry.side * gap, entry.side * stop)))
+        return _label(
+            path,
+            entry,
+            costs,
+            (bar, "stop", entry_price, entry.side * min(entry.side * gap, entry.side * stop)),
+        )
     if place < end - first and reached[place]:
         gap = float(path.open[bar])
-        return _label(path, entry, costs, (bar, "target", entry_price, entry.side * max(entry.side * gap, entry.side * target)))
+        return _label(
+            path,
+            entry,
+            costs,
+            (bar, "target", entry_price, entry.side * max(entry.side * gap, entry.side * target)),
+        )
     if place < end - first:
         return _label(path, entry, costs, (bar + 1, "signal", entry_price, float(path.open[bar + 1])))
     if end < first + barriers.max_bars:

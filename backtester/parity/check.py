@@ -16,11 +16,14 @@ from backtester.parity.compare import Comparison, compare
 from backtester.parity.history import AccountHistory
 from backtester.parity.recorded import Recording, Restricted
 from backtester.parity.replay import Basis, Replay
-from backtester.run import run_backtest
+from backtester.parity.vetoes import masked_signals, with_judgements
+from backtester.run import trade_signals
+from backtester.scan import scan_signals
 from core.config_schema import Settings
 from core.errors import BackstopError
 from data.bar_table import BarTable, DataError
 from data.csv_bars import PriceFolder
+from portfolio.pairing import partner_columns
 from strategy.registry import create_enabled
 
 _NS_PER_S = 1_000_000_000
@@ -130,8 +133,19 @@ def _backtest(recording: Recording, basis: Basis, progress: Callable[[], None]) 
         }
     )
     settings = basis.settings.model_copy(update={"backtest": assumed})
-    result = run_backtest(settings, basis.market, basis.strategies, basis.weights, first_bar=basis.first_bar)
-    orders = Replay(basis, expires=True, progress=progress).run(events_of(result)).orders
+    names = [strategy.name for strategy in basis.strategies]
+    signals = scan_signals(basis.strategies, basis.market.signal_bars(), basis.market.symbols)
+    result = trade_signals(
+        settings,
+        basis.market,
+        names,
+        masked_signals(signals, names, basis.market, recording.events),
+        basis.weights,
+        first_bar=basis.first_bar,
+        partners=partner_columns(basis.strategies, basis.market.symbols),
+    )
+    events = with_judgements(events_of(result), recording.events)
+    orders = Replay(basis, expires=True, progress=progress).run(events).orders
     orders += unnamed_orders(result, orders)
     return AccountHistory(
         orders=orders, fills=fills_of(result), denials=denials_of(result), balances=balances_of(result)

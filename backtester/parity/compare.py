@@ -24,9 +24,13 @@ LIVE_ONLY = frozenset(
         Reason.NOT_CONNECTED,
         Reason.NOT_RECONCILED,
         Reason.SYMBOL_LOCKED,
+        Reason.ML_VETO,
+        Reason.VETO_UNKNOWN,
     )
 )
-"""Reasons of denials that hang on the wall clock or on other processes, which no backtest has."""
+"""Reasons of denials that hang on the wall clock or on other processes, which no backtest has.
+
+The veto's are given to the other side as an input: the entries that they cost are no difference."""
 
 
 class Kind(StrEnum):

@@ -19,6 +19,7 @@ from core.journal import Journal, Record
 from core.payloads import commission_of, execution_of, order_of
 from core.records import RecordKind
 from core.vocabulary import BrokerStatus, Purpose
+from portfolio.veto.verdict import Outcome
 
 _ENDED = frozenset({BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.INACTIVE})
 
@@ -72,7 +73,18 @@ class Restricted:
     scales: Mapping[str, float]
 
 
-Event = Booked | Paid | Ended | Session | Restricted | Decided
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """From now on entries of a strategy in a symbol on one side are denied by the veto, or are not any more."""
+
+    bar_end_ns: int
+    strategy: str
+    symbol: str
+    side: int
+    denied: bool
+
+
+Event = Booked | Paid | Ended | Session | Restricted | Judged | Decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +213,8 @@ class _Reader:
             self.events.append(Session(date=self.sessions[-1]))
         elif kind == RecordKind.RESTRICTIONS:
             self.events.append(Restricted(scales=_scales(payload)))
+        elif kind == RecordKind.VETO:
+            self.events.append(_judged(payload))
         elif kind == RecordKind.EQUITY:
             self.events.append(Decided(balance=_balance(payload)))
 
@@ -271,6 +285,16 @@ def _scales(payload: Mapping[str, object]) -> dict[str, float]:
     if not isinstance(scales, Mapping):
         raise TypeError(f"scales must be a mapping, not {scales!r}")
     return {str(strategy): float(str(scale)) for strategy, scale in scales.items()}
+
+
+def _judged(payload: Mapping[str, object]) -> Judged:
+    return Judged(
+        bar_end_ns=int(str(payload["bar_end_ns"])),
+        strategy=str(payload["strategy"]),
+        symbol=str(payload["symbol"]),
+        side=int(str(payload["side"])),
+        denied=bool(payload["enforced"]) and payload["outcome"] != Outcome.APPROVED,
+    )
 
 
 def _balance(payload: Mapping[str, object]) -> Balance:

@@ -16,19 +16,20 @@ import numpy as np
 from backtester.market import Market
 from backtester.parity.book import ParityBook
 from backtester.parity.history import AccountHistory, Balance
-from backtester.parity.recorded import Booked, Decided, Ended, Event, Restricted
+from backtester.parity.recorded import Booked, Decided, Ended, Event, Judged, Restricted
 from backtester.parity.rules import OrderRules, Wish
 from core.config_schema import Settings
 from core.events import Order
 from core.reasons import Reason
 from core.vocabulary import OrderType, Purpose
 from data.exchange_calendar import ExchangeCalendar
-from portfolio.decision import decide_into
+from portfolio.decision import decide_into, observe_signals
 from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar, restricted
-from portfolio.decision_types import DecisionInputs, new_decision_state
+from portfolio.decision_types import DecisionInputs, FloatMatrix, new_decision_state
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
 from portfolio.pairing import partner_columns
 from portfolio.risk_manager import close_session
+from portfolio.veto.standing import Standing, candidates
 from strategy.base import BarRow, Strategy
 
 
@@ -85,6 +86,7 @@ class Replay:
         self._fill_times = np.zeros(shape, dtype=np.int64)
         self._state = new_decision_state(*shape, settings.sizing.volatility_window_sessions)
         self._balances: list[Balance] = []
+        self._vetoes = Standing(shape)
 
     def run(self, events: Iterable[Event], before: Iterable[Event] = ()) -> AccountHistory:
         """Go through the bars; decide at each that has a `Decided` event.
@@ -152,6 +154,9 @@ class Replay:
                 self._rules.ended((order.strategy, order.symbol), order.purpose)
             case Restricted(scales=scales):
                 self._parameters = restricted(self._parameters, self._names, scales)
+            case Judged(strategy=strategy, symbol=symbol) if strategy in self._names:
+                cell = (self._names.index(strategy), self._basis.market.symbols.index(symbol))
+                self._vetoes.put(cell, event.side if event.denied else 0)
             case _:
                 pass
 
@@ -188,9 +193,17 @@ class Replay:
             self._book.mark(nlv)
             self._balances.append(Balance(bar_end_ns=end_ns, nlv=nlv, cash=self._book.ledger.cash))
         row = self._book.row(nlv, end_ns)
-        inputs = DecisionInputs(self._signals, self._positions, self._rows, row)
+        inputs = DecisionInputs(self._permitted(), self._positions, self._rows, row)
         decide_into(self._parameters, self._state, inputs, self._targets, self._reasons)
         self._rules.place(end_ns, self._wishes(bar), session_goes_on=not is_last)
+
+    def _permitted(self) -> FloatMatrix:
+        """Signals without the entries that the veto denied."""
+        observe_signals(self._state.directions, self._signals, self._positions)
+        self._vetoes.settle(self._signals)
+        shorts = self._parameters.allow_short and not self._parameters.cash_account
+        wanted = candidates(self._signals, self._positions, self._state.directions, shorts=shorts)
+        return self._vetoes.masked(self._signals, wanted)
 
     def _step(self, bar: int) -> None:
         market = self._basis.market

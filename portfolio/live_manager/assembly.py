@@ -47,6 +47,7 @@ from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.startup import Startup
 from portfolio.live_manager.status import RunStatus
 from portfolio.live_manager.trader import Trader
+from portfolio.live_manager.veto_desk import open_veto
 from strategy.registry import create_enabled
 
 WATCHDOG = "risk_monitor"
@@ -287,6 +288,7 @@ class Assembler:
             row_done=row_done,
             bar_s=self._settings.bars.size_s,
             restrictions=RestrictionDesk(restrictions, cycle, self._journal),
+            veto=open_veto(self._loaded, strategies, cycle, self._calendar, self._journal, self._status),
         )
 
     def _backfill(self, session: IBSession, trader: Trader) -> Backfill:

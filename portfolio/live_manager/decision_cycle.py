@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 
 from core.config_schema import CapSettings, SizingSettings
 from core.events import Bar, Signal
 from core.reasons import Reason
 from core.vocabulary import Side
 from data.bar_assembler import MarketRow
-from portfolio.decision import decide_into
+from portfolio.decision import decide_into, observe_signals
 from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar, restricted
 from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
 from portfolio.ledger import Ledger
+from portfolio.live_manager.entry_veto import EntryVeto, Ruling
 from portfolio.market_rows import market_step, new_market_rows, new_market_state
 from portfolio.pairing import NO_PARTNER, partner_columns
 from portfolio.risk_manager import close_session
+from portfolio.veto.standing import Cell
 from strategy.base import BarRow, Strategy
 
 
@@ -51,6 +54,8 @@ class CycleResult:
 
     signals: tuple[Signal, ...]
     decisions: tuple[Decision, ...]
+    rulings: tuple[Ruling, ...] = ()
+    """What the veto newly says of wanted entries."""
 
 
 class DecisionCycle:
@@ -99,6 +104,8 @@ class DecisionCycle:
         self._said = np.zeros(shape, dtype=np.int64)
         self._fill_times = np.zeros(shape, dtype=np.int64)
         self._state = new_decision_state(*shape, sizing.volatility_window_sessions)
+        self.veto: EntryVeto | None = None
+        """Judges wanted entries; None when all are welcome."""
 
     @property
     def warmup_bars(self) -> int:
@@ -172,9 +179,35 @@ class DecisionCycle:
         """
         self._step(bars)
         self._read_positions(positions)
-        inputs = DecisionInputs(self._signals, self._positions, self._rows, account)
+        signals, rulings = self._judge(end_ns, account)
+        self._decide_on(signals, account)
+        return CycleResult(
+            signals=self._changed_signals(end_ns), decisions=self._decisions(), rulings=rulings
+        )
+
+    def _decide_on(self, signals: npt.NDArray[np.float64], account: AccountRow) -> None:
+        inputs = DecisionInputs(signals, self._positions, self._rows, account)
         decide_into(self._parameters, self._state, inputs, self._targets, self._reasons)
-        return CycleResult(signals=self._changed_signals(end_ns), decisions=self._decisions())
+
+    def _judge(self, end_ns: int, account: AccountRow) -> tuple[npt.NDArray[np.float64], tuple[Ruling, ...]]:
+        """Ask the veto; return the signals that may be decided on, and what is new."""
+        if self.veto is None:
+            return self._signals, ()
+        directions = self._state.directions
+        observe_signals(directions, self._signals, self._positions)
+        signals, found = self.veto.rule(self._signals, self._positions, directions, end_ns)
+        if found:  # what would be entered without any veto; deciding twice on one bar changes nothing
+            self._decide_on(self._signals, account)
+        return signals, tuple(self._with_figures(cell, ruling) for cell, ruling in found)
+
+    def _with_figures(self, cell: Cell, ruling: Ruling) -> Ruling:
+        column = cell[1]
+        return replace(
+            ruling,
+            quantity=Decimal(int(self._targets[cell])),
+            price=float(self._rows.close[column]),
+            stop_distance=self._sizing.stop_atr_multiple * float(self._rows.atr[column]),
+        )
 
     def _step(self, bars: Mapping[str, Bar]) -> None:
         for symbol, bar in bars.items():

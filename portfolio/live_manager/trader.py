@@ -22,6 +22,7 @@ from portfolio.live_manager.order_desk import OrderDesk
 from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment, ShortSaleTest
 from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.status import RunStatus
+from portfolio.live_manager.veto_desk import VetoDesk
 
 
 class Trader:
@@ -39,6 +40,8 @@ class Trader:
         Length of a bar.
     restrictions
         What holds new risk down; looked at when a session begins.
+    veto
+        Journals what the veto says of entries; None when it is off.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Trader:
         row_done: Callable[[], None],
         bar_s: int,
         restrictions: RestrictionDesk,
+        veto: VetoDesk | None = None,
     ) -> None:
         self._cycle = cycle
         self._book = book
@@ -63,6 +67,7 @@ class Trader:
         self._row_done = row_done
         self._bar_s = bar_s
         self._restrictions = restrictions
+        self._veto = veto
         self._session_open_ns: int | None = None
         self._marked = MarkedSymbols(book)
         self._short_sales = ShortSaleTest()
@@ -147,6 +152,8 @@ class Trader:
             self._cycle.close_session(nlv)
         self._marked.begin_session()
         self._restrictions.look()
+        if self._veto is not None:
+            self._veto.begin_session()
         self._status.sessions += 1
         self._status.session_date = self._book.session_date
         self._log.info("session", date=self._book.session_date, early_close=session.early_close)
@@ -188,6 +195,8 @@ class Trader:
                             "reason": one.reason.code,
                         },
                     )
+            if self._veto is not None:
+                self._veto.record(result.rulings, end_ns)
             if value is not None:
                 payload = {
                     "bar_end_ns": end_ns,
@@ -199,6 +208,8 @@ class Trader:
                 self._book.apply(RecordKind.EQUITY, payload)
             if marks:
                 self._journal.append(RecordKind.MARKS, {"bar_end_ns": end_ns, "bars": marks})
+        if self._veto is not None:
+            self._veto.tell(result.rulings)
         self._desk.tell(_refusals(result), end_ns)
 
 

@@ -170,14 +170,25 @@ def model_of(content: Mapping[str, Any]) -> VetoModel:
     trees = content["trees"]
     return VetoModel(
         features=tuple(str(name) for name in content["features"]),
-        **{name: _floats(content[name]) for name in ("centre", "spread", "weights", "usual")},
-        **{name: float(content[name]) for name in ("intercept", "slope", "offset", "threshold")},
-        trees=None
-        if trees is None
-        else Trees(
-            **{name: np.array(trees[name], dtype=np.int64) for name in ("feature", "left", "right")},
-            **{name: _floats(trees[name]) for name in ("cut", "value")},
-        ),
+        centre=_floats(content["centre"]),
+        spread=_floats(content["spread"]),
+        weights=_floats(content["weights"]),
+        intercept=float(content["intercept"]),
+        trees=None if trees is None else _trees_of(trees),
+        slope=float(content["slope"]),
+        offset=float(content["offset"]),
+        threshold=float(content["threshold"]),
+        usual=_floats(content["usual"]),
+    )
+
+
+def _trees_of(content: Mapping[str, Any]) -> Trees:
+    return Trees(
+        feature=np.array(content["feature"], dtype=np.int64),
+        cut=_floats(content["cut"]),
+        left=np.array(content["left"], dtype=np.int64),
+        right=np.array(content["right"], dtype=np.int64),
+        value=_floats(content["value"]),
     )
 
 

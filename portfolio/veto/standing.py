@@ -8,11 +8,15 @@ something is known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Cell = tuple[int, int]
+"""Row of the strategy and column of the symbol."""
 
 
 class Standing:
@@ -32,25 +36,27 @@ class Standing:
         if self._denied.any():
             self._denied[(np.sign(signals) != self._denied) & ~np.isnan(signals)] = 0
 
-    def denies(self, cell: tuple[int, int]) -> bool:
-        """Whether an entry of the present signal is denied."""
-        return bool(self._denied[cell])
-
-    def put(self, cell: tuple[int, int], direction: int) -> None:
+    def put(self, cell: Cell, direction: int) -> None:
         """Deny entries of a direction (+1 or -1), or none (0)."""
         self._denied[cell] = direction
 
-    def masked(self, signals: FloatArray, positions: FloatArray) -> FloatArray:
-        """Signals as the decision may see them: 0 where an entry is denied. The same array when none is."""
-        if not self._denied.any():
+    def masked(self, signals: FloatArray, wanted: Sequence[Cell]) -> FloatArray:
+        """Signals as the decision may see them: 0 where a wanted entry is denied. The same array when none is.
+
+        ``wanted`` are the `candidates`. No other cell may be hidden: a position that its stop has closed would be forgotten.
+        """
+        hidden = [cell for cell in wanted if self._denied[cell]]
+        if not hidden:
             return signals
-        hidden = (positions == 0) & (self._denied != 0) & (np.sign(signals) == self._denied)
-        return np.where(hidden, 0.0, signals)
+        result = signals.copy()
+        for cell in hidden:
+            result[cell] = 0.0
+        return result
 
 
 def candidates(
     signals: FloatArray, positions: FloatArray, directions: IntArray, *, shorts: bool
-) -> list[tuple[int, int]]:
+) -> list[Cell]:
     """Cells in which an entry is wanted: flat, a signal, and not one that was held and lost its position.
 
     Parameters
