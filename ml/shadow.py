@@ -176,3 +176,29 @@ def _ended(
         earned=label.earned,
         returned=label.earned / (entry.quantity * label.entry_price),
     )
+
+
+def shadow_text(shadows: Shadows) -> str:
+    """Say what the vetoes saved or cost."""
+    lines = [
+        f"{shadows.judged} entries judged: {shadows.approved} approved, {shadows.unknown} unknown, {len(shadows.fills)} vetoed"
+    ]
+    if shadows.fills:
+        lines.append(
+            f"\n{'decided':<18}{'strategy':<16}{'symbol':<8}{'quantity':>9}{'ended by':>10}{'would have earned':>20}  denied"
+        )
+    for one in shadows.fills:
+        earned = "still open" if one.earned is None else f"{one.earned:+,.2f}"
+        denied = "yes" if one.enforced else "no"
+        lines.append(
+            f"{one.decided:<18}{one.strategy:<16}{one.symbol:<8}{one.quantity:>9,}{one.barrier:>10}{earned:>20}  {denied}"
+        )
+    gain = shadows.gain
+    verb = "saved" if gain.value >= 0 else "cost"
+    lines.append(
+        f"\n{shadows.ended} shadow positions have ended: the vetoes {verb} {abs(gain.value):,.2f} dollars "
+        f"(saved, 95 %: {gain.low:+,.2f} to {gain.high:+,.2f})"
+    )
+    if shadows.ended < 20:
+        lines.append("fewer than 20 have ended: the interval says little")
+    return "\n".join(lines)

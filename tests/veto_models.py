@@ -9,7 +9,7 @@ import numpy as np
 
 from core.config_schema import SizingSettings
 from features.snapshot import SNAPSHOT_NAME, FeatureSnapshot, SymbolRow, write_snapshot
-from ml.registry.writer import add_version, model_bytes, promote
+from ml.registry.writer import add_version, model_bytes, promote, roll_back
 from portfolio.veto.manifest import MODEL_FILE, FeatureUse, Manifest, Signals, Training
 from portfolio.veto.model import VetoModel
 from portfolio.veto.traded import signals_of
@@ -98,3 +98,11 @@ def publish(
     path = control / SNAPSHOT_NAME
     write_snapshot(path, snapshot)
     return path
+
+
+def keep_registering(folder: Path) -> None:
+    """Register, promote and roll back until killed: the target of a process."""
+    for number in range(10_000):
+        register(folder, signals("momentum"), threshold=(number % 10) / 10)
+        if number % 3 == 2:
+            roll_back(folder / "momentum")
