@@ -128,10 +128,12 @@ def label_entries(
     KeyError
         For a feature that isn't there.
     ValueError
-        For a strategy that trades pairs.
+        For a strategy that trades pairs, or whose stops trail.
     """
     if strategy.kind.trades_pairs:
         raise ValueError(f"{strategy.name} trades pairs: a veto on one leg would leave the other alone")
+    if settings.trails(strategy.name):
+        raise ValueError(f"{strategy.name}: labels know fixed stops only, but stop_kind is trailing")
     names = tuple(FEATURES[name].name for name in features)
     table = _features(market, names)
     signals = scan_signals([strategy], market.signal_bars(), market.symbols)[:, 0]

@@ -120,7 +120,7 @@ def train(
     manifest = Manifest(
         schema=1,
         kind=best.kind.value,
-        signals=signals_of(strategy, settings.sizing, market.size_s),
+        signals=signals_of(strategy, settings, market.size_s),
         features=[FeatureUse(name=name, version=FEATURES[name].version) for name in entries.names],
         training=Training(
             source=source,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.config_schema import SizingSettings
+from core.config_schema import Settings, SizingSettings
 from features.snapshot import SNAPSHOT_NAME, FeatureSnapshot, SymbolRow, write_snapshot
 from ml.registry.writer import add_version, model_bytes, promote, roll_back
 from portfolio.veto.manifest import MODEL_FILE, FeatureUse, Manifest, Signals, Training
@@ -37,8 +37,8 @@ def hand_model(*, threshold: float = 0.5) -> VetoModel:
 
 def signals(strategy: str, *, stop_atr_multiple: float = 2.0, bar_size_s: int = 300) -> Signals:
     """What a strategy with its own defaults trades."""
-    sizing = SizingSettings(stop_atr_multiple=stop_atr_multiple)
-    return signals_of(create(strategy, {}), sizing, bar_size_s)
+    settings = Settings(sizing=SizingSettings(stop_atr_multiple=stop_atr_multiple))
+    return signals_of(create(strategy, {}), settings, bar_size_s)
 
 
 def hand_manifest(traded: Signals, *, passed: bool = True) -> Manifest:

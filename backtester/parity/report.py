@@ -99,7 +99,7 @@ def _counts(result: CheckResult) -> list[str]:
         lines.append(f"  equity at the end: {live.balances[-1].nlv:,.6f} and {other.balances[-1].nlv:,.6f}")
     if result.comparison.live_only_denials:
         lines.append(
-            f"  {result.comparison.live_only_denials} denials of live hang on the wall clock or other processes; no backtest has them"
+            f"  {result.comparison.live_only_denials} denials of live hang on the wall clock, on other processes or on the veto; no backtest has them"
         )
     return lines
 

@@ -160,7 +160,7 @@ def open_veto(  # noqa: PLR0917 (parts of one process, each of its own type)
     board = VetoBoard(
         folder=loaded.root / settings.veto.models,
         signals={
-            one.name: signals_of(one, settings.sizing, settings.bars.size_s)
+            one.name: signals_of(one, settings, settings.bars.size_s)
             for one in strategies
             if one.name in judged
         },

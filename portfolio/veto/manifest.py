@@ -38,6 +38,7 @@ class Signals(Frozen):
     bar_size_s: Annotated[int, Field(gt=0)]
     stop_atr_multiple: Annotated[float, Field(gt=0)]
     atr_window: Annotated[int, Field(gt=0)]
+    stop_kind: Literal["fixed", "trailing"]
 
     def difference(self, other: Signals) -> str:
         """Name what differs from ``other``, each with both values; empty when nothing does."""
