@@ -38,9 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     words = ("--sessions", "3", "--symbols", "AAPL,IBM", "--start", START, "--fill-model", "bar")
     system.start(*words, "--seed", "1")
     assert system.wait(300.0) == 0, system.terminal()[-3000:]
-    words = ["--out", str(made / "bars"), "--bar-size", "300", "--seed", "1", "--symbols", "AAPL", "IBM"]
-    words += ["--start", "2012-02-01", "--end", "2012-03-05"]
-    subprocess.run([sys.executable, "-m", "paper_gateway.bars", *words], cwd=PROJECT_ROOT, check=True)
+    bars = ["--out", str(made / "bars"), "--bar-size", "300", "--seed", "1", "--symbols", "AAPL", "IBM"]
+    bars += ["--start", "2012-02-01", "--end", "2012-03-05"]
+    subprocess.run([sys.executable, "-m", "paper_gateway.bars", *bars], cwd=PROJECT_ROOT, check=True)
     yield made
     system.close()
 

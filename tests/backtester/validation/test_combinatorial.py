@@ -7,7 +7,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from skfolio.model_selection import CombinatorialPurgedCV  # type: ignore[import-untyped]
+from skfolio.model_selection import CombinatorialPurgedCV
 
 from backtester.batch import Window, score
 from backtester.market import align
