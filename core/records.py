@@ -91,6 +91,9 @@ class RecordKind(StrEnum):
     """reason, user, cleared (the flags removed)"""
     PEAK = "peak"
     """account, nlv, wall_ns"""
+    TRIALS = "trials"
+    """study, part, mode, strategies, symbols, first, last (ISO dates), data_sha256, trials, with_sharpe, sharpe_mean,
+    sharpe_squares, sharpe_best, sketch: configurations that a search has tried (``backtester.trials``, ``trials.db``)"""
     CHECK = "check"
     """name, status, figures: only when the status changes"""
     ALERT = "alert"

@@ -16,6 +16,7 @@ from backtester.search.report import Outcome, as_json, text_of, write_report
 from backtester.search.store import FOLDER, TrialStore
 from backtester.search.work import Work
 from backtester.study import Request, open_study
+from backtester.trials.search import SearchTrials
 from core.exit_codes import ExitCode
 
 RETURNS_UP_TO = 2_000
@@ -39,11 +40,17 @@ def run(options: Namespace) -> ExitCode:
     identity = study_identity("grid_search", work, {"seed": draw.seed, "count": count})
     length = options.chunk or chunk_length(work)
     with open_folder(study.loaded.folders.results, "grid_search", identity, chunk=length) as folder:
-        store = TrialStore(folder=folder.path / FOLDER, space=space)
+        trials = SearchTrials.of(study, work, "grid_search", identity)
+        store = TrialStore(folder=folder.path / FOLDER, space=space, before_saving=trials.note)
         scored = _score(options, work, draw, store, folder)
         with store.connect() as database:
             ranking = rank(database, space, objective, top=options.top, min_fills=options.min_fills)
-            outcome = Outcome(tried=count, skipped=count - ranking.scored, notes=_notes(scored, work, draw))
+            outcome = Outcome(
+                tried=count,
+                skipped=count - ranking.scored,
+                notes=_notes(scored, work, draw),
+                earlier_trials=trials.earlier(draw.numbers(0, count)),
+            )
             figures = write_report(options, work, folder, database, store, ranking, outcome)
         print(as_json(figures, folder.path) if options.json else text_of(ranking, figures, outcome))
         if not options.json:

@@ -7,6 +7,8 @@ import io
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
+
 from backtester.distributed_runner import open_runner
 from backtester.progress import progress
 from backtester.search.folder import open_folder
@@ -19,6 +21,7 @@ from backtester.search.report import Outcome, as_json, text_of, write_report
 from backtester.search.store import FOLDER, TrialStore
 from backtester.search.work import Work
 from backtester.study import Request, open_study
+from backtester.trials.search import SearchTrials
 from core.atomic_file import write_atomic
 from core.errors import ConfigError
 from core.exit_codes import ExitCode
@@ -47,7 +50,8 @@ def run(options: Namespace) -> ExitCode:
     }
     identity = study_identity("optimise", work, draw)
     with open_folder(study.loaded.folders.results, "optimise", identity) as folder:
-        store = TrialStore(folder=folder.path / FOLDER, space=space)
+        trials = SearchTrials.of(study, work, "optimise", identity)
+        store = TrialStore(folder=folder.path / FOLDER, space=space, before_saving=trials.note)
         proposed = new_study(plan)
         with (
             open_runner(work, options.cluster) as runner,
@@ -61,6 +65,7 @@ def run(options: Namespace) -> ExitCode:
                 tried=len(seen.known) + len(seen.conflicts),
                 skipped=len(seen.conflicts),
                 notes=_notes(plan, work, seen),
+                earlier_trials=trials.earlier(np.array(sorted(seen.known), dtype=np.int64)),
             )
             more = [course_section(work, plan, course)]
             figures = write_report(options, work, folder, database, store, ranking, outcome, more=more)

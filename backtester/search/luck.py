@@ -28,8 +28,9 @@ class Luck:
 
     Attributes
     ----------
-    trials
-        Combinations that have a Sharpe ratio.
+    trials, earlier_trials
+        Combinations that have a Sharpe ratio, and other configurations that were tried on this data before (the former
+        includes the latter).
     luckiest_sharpe
         Annual Sharpe ratio to expect of the best of so many without any skill.
     probabilistic, deflated
@@ -43,6 +44,7 @@ class Luck:
     """
 
     trials: int
+    earlier_trials: int
     luckiest_sharpe: float | None
     probabilistic: float | None
     deflated: float | None
@@ -54,28 +56,33 @@ class Luck:
     @property
     def warning(self) -> str:
         """What a reader of the best result must know."""
+        earlier = f" ({self.earlier_trials:,} of them tried earlier)" if self.earlier_trials else ""
         return (
-            f"The best of {self.trials:,} combinations on the bars that it was chosen on says little about others: "
+            f"The best of {self.trials:,} combinations{earlier} on the bars that it was chosen on says little about others: "
             "choose a plateau, and try it out of sample (--mode walk_forward)."
         )
 
 
-def measure_luck(result: BacktestResult, ranking: Ranking, store: TrialStore) -> Luck:
-    """Measure the best combination, run once more as ``result``, against all that were tried."""
+def measure_luck(
+    result: BacktestResult, ranking: Ranking, store: TrialStore, earlier_trials: int = 0
+) -> Luck:
+    """Measure the best combination, run once more as ``result``, against all that were tried, in earlier searches too."""
+    trials = ranking.trials + earlier_trials
     closes = np.concatenate([[float(result.opening_cash)], result.session_closes()])
     solvent = bool((closes > 0).all())
     returns = closes[1:] / closes[:-1] - 1.0
     spread = ranking.sharpe_deviation
-    luckiest = None if spread is None else expected_maximum_sharpe(ranking.trials, spread)
+    luckiest = None if spread is None else expected_maximum_sharpe(trials, spread)
     overfitting, note = _overfitting(store)
     return Luck(
-        trials=ranking.trials,
+        trials=trials,
+        earlier_trials=earlier_trials,
         luckiest_sharpe=luckiest,
         probabilistic=_above(returns, 0.0) if solvent else None,
         deflated=_above(returns, luckiest) if solvent and luckiest is not None else None,
         overfitting=overfitting,
         years=len(returns) / SESSIONS_PER_YEAR,
-        years_needed=minimum_backtest_length(max(ranking.trials, 1)),
+        years_needed=minimum_backtest_length(max(trials, 1)),
         overfitting_note=note,
     )
 

@@ -38,11 +38,15 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A search that is over: how much was tried, how much of it was skipped and why, and what is to be noted."""
+    """A search that is over: how much was tried, how much of it was skipped and why, and what is to be noted.
+
+    ``earlier_trials`` counts other configurations that were tried on this data, by the trial ledger.
+    """
 
     tried: int
     skipped: int
     notes: tuple[str, ...]
+    earlier_trials: int = 0
 
 
 def write_report(
@@ -71,7 +75,7 @@ def write_report(
     """
     best = ranking.best[0] if ranking.best else None
     result = None if best is None else run_again(work, best)
-    luck = None if result is None else measure_luck(result, ranking, store)
+    luck = None if result is None else measure_luck(result, ranking, store, outcome.earlier_trials)
     figures = _figures(ranking, luck, outcome)
     folder.save(
         state="done", finished=datetime.now(UTC).isoformat(), figures=figures, notes=list(work.market.notes)

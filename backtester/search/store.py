@@ -7,7 +7,7 @@ The folder can be read by anything that reads Parquet, while the search still ru
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ class TrialStore:
 
     folder: Path
     space: Space
+    before_saving: Callable[[int, Part], None] = lambda _first, _part: None
+    """Gets every chunk before it can be seen; the trial ledger."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +47,7 @@ class TrialStore:
 
     def write(self, first: int, part: Part) -> None:
         """Save a chunk. Its returns come first: what has its Parquet file is complete."""
+        self.before_saving(first, part)
         if part.returns is not None:
             held = io.BytesIO()
             np.save(held, part.returns)

@@ -10,7 +10,10 @@ import numpy as np
 from backtester.batch import Window, score
 from backtester.progress import progress
 from backtester.search.grid import make_space
+from backtester.search.identity import code_sha256, hash_of
 from backtester.study import Study
+from backtester.trials.ledger import Tried
+from backtester.trials.search import note_grid
 from backtester.validation.overfitting import Overfitting, assess
 from backtester.validation.selection import METRICS, Grid, make_grid
 from core.config_schema import Settings
@@ -94,10 +97,28 @@ def check_counts(options: Namespace, least: dict[str, int]) -> None:
 def assess_trials(
     settings: Settings, study: Study, grid: Grid, window: Window, weight: float, earlier_trials: int
 ) -> tuple[Overfitting | None, str]:
-    """Overfitting measures of all candidates over one window, and why there are none, if so."""
+    """Overfitting measures of all candidates over one window, and why there are none, if so.
+
+    The candidates are written to the trial ledger first; what it holds of other configurations on this data is added to
+    ``earlier_trials``.
+    """
     market = study.market
+    study_id = hash_of(
+        {
+            "mode": "walk_forward",
+            "code": code_sha256(),
+            "data": market.sha256,
+            "window": [window.first, window.end],
+            "config": settings.model_dump(mode="json"),
+            "candidates": [dict(one) for one in grid.values],
+        }
+    )
+    tried = Tried.on(
+        market, [grid.kind.name], study=study_id, mode="walk_forward", first_bar=window.first, end=window.end
+    )
     sessions = int(market.clock.session[window.end - 1] - market.clock.session[window.first]) + 1
     if len(grid) * sessions > _MOST_RETURNS:
+        note_grid(study, grid, weight, np.full(len(grid), np.nan), tried)
         return (
             None,
             f"{len(grid):,} candidates are too many to keep all their returns: no overfitting measures",
@@ -112,5 +133,6 @@ def assess_trials(
             session_returns=True,
             on_done=on_done,
         )
+    earlier_trials += note_grid(study, grid, weight, scores.sharpe[:, 0, 0], tried)
     found = assess(np.asarray(scores.session_returns[0][:, 0, :]), earlier_trials=earlier_trials)
     return found, "" if found is not None else "no candidate ever traded: no overfitting measures"

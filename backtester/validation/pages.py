@@ -98,7 +98,7 @@ def overfitting_table(found: Overfitting) -> Table:
         columns=["figure", "value", "meaning"],
         rows=[
             ["trials", count(found.trials), "configurations of this study"],
-            ["earlier trials", count(found.earlier_trials), "tried before it, as told by --earlier-trials"],
+            ["earlier trials", count(found.earlier_trials), "tried before it, by the trial ledger and --earlier-trials"],
             ["independent trials", number(found.independent_trials, 1), "by the mean correlation of their returns"],
             ["best Sharpe ratio", number(found.best_sharpe), "of any candidate over the whole history"],
             ["Sharpe ratio by luck", number(found.sharpe_by_luck), "expected of the best of as many trials without skill"],
