@@ -94,6 +94,14 @@ class RecordKind(StrEnum):
     TRIALS = "trials"
     """study, part, mode, strategies, symbols, first, last (ISO dates), data_sha256, trials, with_sharpe, sharpe_mean,
     sharpe_squares, sharpe_best, sketch: configurations that a search has tried (``backtester.trials``, ``trials.db``)"""
+    RECALIBRATED = "recalibrated"
+    """id, strategy, passed, failed (rules), values, evidence_sha256, mandate_sha256, ledger_seq, ledger_hash, user: a decision
+    of the mandate (``governance``, ``governance.db``)"""
+    PARAMETERS = "parameters"
+    """id, step (begun, done, abandoned), kind (promotion, rollback), strategy, before, after (parameters), config_before,
+    config_after (SHA-256), evidence_sha256, user, reason, probation: a change of parameters in config.yaml; durable before it"""
+    PROBATION = "probation"
+    """id, strategy, verdict (passed, failed), sessions, detail: how promoted parameters' probation ended"""
     CHECK = "check"
     """name, status, figures: only when the status changes"""
     ALERT = "alert"

@@ -12,6 +12,7 @@ from backtester.parity.compare import Comparison, Dated, Difference, Kind
 from backtester.parity.history import AccountDenial, AccountFill, AccountHistory, Balance, PlacedOrder
 from backtester.parity.recorded import Recording
 from backtester.parity.replay import Basis
+from backtester.search.identity import code_sha256
 from core.code_version import code_version
 
 MOST_SHOWN = 20
@@ -73,6 +74,8 @@ def figures_of(results: Sequence[CheckResult], recording: Recording, basis: Basi
         "config_sha256": recording.config_sha256,
         "data_sha256": basis.market.sha256,
         "code_version": code_version(),
+        "code_sha256": code_sha256(),
+        "written": datetime.now(UTC).isoformat(),
         "code_version_live": recording.code_version,
     }
 
