@@ -34,7 +34,7 @@ class PlateauEvidence:
 class LuckEvidence:
     """Trials and what they say; Sharpe ratios are annual.
 
-    ``ledger`` says what is wrong with the trial ledger, and is empty when nothing is.
+    ``spread`` is the standard deviation of this study's, ``best_in_ledger`` the best of all trials on this data. ``ledger`` says what is wrong with the trial ledger, and is empty when nothing is.
     """
 
     own_trials: int = 0
@@ -43,6 +43,8 @@ class LuckEvidence:
     sharpe_by_luck: float = NAN
     sharpe: float = NAN
     deflated_sharpe: float = NAN
+    spread: float = NAN
+    best_in_ledger: float = NAN
     overfitting_probability: float = NAN
     ledger: str = "it was not looked at"
 

@@ -37,6 +37,8 @@ from governance.search import Subject, search
 from governance.steps import Body, StepFolder, digest
 from governance.stress import costs, guards, jitter, monte_carlo, scenarios
 from performance.overfitting import expected_maximum_sharpe, probabilistic_sharpe_ratio
+from performance.ratios import sharpe_ratio
+from portfolio.risk_manager import SESSIONS_PER_YEAR
 from strategy.base import Number
 
 FOLDER = "recalibration"
@@ -195,7 +197,15 @@ def evidence_of(subject: Subject, found: Mapping[str, Body]) -> Evidence:
 
 
 def luck_evidence(subject: Subject, first: Body) -> LuckEvidence:
-    """Deflate the Sharpe ratio out of sample by every trial that the ledger holds on this data, as it is now."""
+    """Deflate the chosen parameters' Sharpe ratio by every trial that the ledger holds on this data, as it is now.
+
+    It is their Sharpe ratio over the whole history that is deflated, as the formula wants it: the one by which they may have been
+    chosen among so many. That they do well where nobody chose is for the rules of the walk-forward.
+
+    Luck is a Sharpe ratio of 0, give or take its standard error over this history, in each of the independent trials. The paper
+    takes the spread that the trials show; but that holds their true differences, too, so that some poor candidates would raise
+    the bar for a good one. Without any skill both are the same. What the ledger holds of others counts in full.
+    """
     ledger = ledger_of(subject.study)
     control = subject.study.loaded.folders.control
     tried = Tried.on(
@@ -211,20 +221,21 @@ def luck_evidence(subject: Subject, first: Body) -> LuckEvidence:
         return LuckEvidence(own_trials=int(first["candidates"]), ledger=problem)
     numbers = numbers_of_grid(subject.study, subject.grid, subject.weight)
     earlier, counts = ledger.earlier(tried, numbers), ledger.counts(tried)
-    returns = np.array(first["returns"], dtype=np.float64)
-    # Trials are as many as they are spread; what others tried before counts in full.
+    returns = np.array(first["whole_returns"], dtype=np.float64)
     trials = _number(first["independent"]) + earlier
-    spread = max(_number(first["spread"]), _number(counts.sharpe_deviation))
-    known = math.isfinite(trials) and math.isfinite(spread)
-    by_luck = expected_maximum_sharpe(max(round(trials), 1), spread) if known else NAN
+    known = math.isfinite(trials) and len(returns) > 1
+    error = math.sqrt(SESSIONS_PER_YEAR / (len(returns) - 1)) if known else NAN
+    by_luck = expected_maximum_sharpe(max(round(trials), 1), error) if known else NAN
     deflated = probabilistic_sharpe_ratio(returns, benchmark_sharpe_annual=by_luck) if known else NAN
     return LuckEvidence(
         own_trials=int(first["candidates"]),
         earlier_trials=earlier,
         counted_trials=trials,
         sharpe_by_luck=by_luck,
-        sharpe=_number(first["sharpe"]),
+        sharpe=sharpe_ratio(returns) if len(returns) > 1 else NAN,
         deflated_sharpe=deflated,
+        spread=_number(first["spread"]),
+        best_in_ledger=counts.sharpe_best,
         overfitting_probability=_number(first["overfitting"]),
         ledger="",
     )

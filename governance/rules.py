@@ -206,10 +206,10 @@ def ledger(_mandate: Mandate, evidence: Evidence) -> Verdict:
 
 
 def deflated_sharpe(mandate: Mandate, evidence: Evidence) -> Verdict:
-    """Judge the Sharpe ratio out of sample against the luck of all trials."""
+    """Judge the chosen parameters' Sharpe ratio against the luck of all trials."""
     found = evidence.luck
     what = (
-        f"probability that the Sharpe ratio out of sample ({_told(found.sharpe)}) is above what "
+        f"probability that the chosen one's Sharpe ratio over the history ({_told(found.sharpe)}) is above what "
         f"{_told(found.counted_trials, _number)} independent trials show by luck ({_told(found.sharpe_by_luck)})"
     )
     limit = mandate.luck.min_deflated_sharpe

@@ -151,6 +151,7 @@ def _found(
         "volatility": done.figures.volatility_annual,
         "dates": [str(day) for day in done.dates],
         "returns": done.returns.tolist(),
+        "whole_returns": [] if chosen == NO_CHOICE else table[chosen].tolist(),
         "candidates": len(subject.grid),
         "traded": len(moving),
         "independent": math.nan if assessed is None else assessed.independent_trials,

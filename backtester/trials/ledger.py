@@ -205,7 +205,7 @@ class TrialLedger:
         return merged(_sketch(one.payload) for one in records if _bears_on(one.payload, tried))
 
     def earlier(self, tried: Tried, own: UintArray) -> int:
-        """Count configurations that bear on this data and are not among ``own``; at least 0 where it is an estimate.
+        """Count configurations that bear on this data and are not among ``own``: exact up to 256, then estimated.
 
         Raises
         ------
@@ -216,8 +216,8 @@ class TrialLedger:
             every = merged([self.sketch(tried), sketch_of(own)])
         except (JournalCorrupt, OSError) as error:
             raise ConfigError([f"the trial ledger {self.path} can't be read: {error}"]) from None
-        exact = len(np.unique(own))
-        return max(distinct(every) - exact, 0)
+        # Both counted the same way: without any other configuration the difference is exactly 0.
+        return max(distinct(every) - distinct(sketch_of(own)), 0)
 
     def head(self) -> Head | None:
         """Newest record after a check of the whole chain; None without a ledger.

@@ -1,0 +1,1 @@
+"""The governance study: does the mandate tell an edge from luck? Simulated markets through the very command of recalibration."""
