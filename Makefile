@@ -2,14 +2,14 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-dev paper parity test check format lint type imports shell fmt bench chaos lock clean
+.PHONY: help setup setup-dev paper parity governance-study test check format lint type imports shell fmt bench chaos lock clean
 
 BIN := .venv/bin
 # Two workers: most tests wait for processes. Each has its own ports, sockets and folders. PYTEST_OPTIONS= runs them in order.
 PYTEST_OPTIONS ?= --numprocesses 2
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv with what trading, research and the nightly flow need
 	@scripts/setup_env.sh research
@@ -22,6 +22,9 @@ paper: ## replay real prices through the embedded gateway (./run_system.sh --pap
 
 parity: setup-dev ## a paper session of many days, held against the backtester (PARITY_OPTIONS="--sessions 5")
 	@$(BIN)/python -m scripts.parity $(PARITY_OPTIONS)
+
+governance-study: setup-dev ## does the mandate tell an edge from luck? writes results/governance.json (STUDY_OPTIONS="--noise 10")
+	@$(BIN)/python -m governance.study $(STUDY_OPTIONS)
 
 test: setup-dev ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
