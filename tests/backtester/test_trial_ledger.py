@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,7 +193,7 @@ def test_every_search_of_run_backtest_writes_it_and_deleted_results_still_count(
     common = ["--config", str(tmp_path / "config.yaml"), "--symbols", "AAPL,IBM", "--start", "2005-01-03"]
     common += ["--end", "2008-12-31", "--strategy", "momentum", "--no-html", "--json"]
 
-    def call(*words: str) -> dict[str, object]:
+    def call(*words: str) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "run_backtest.py", *words, *common],
             cwd=PROJECT_ROOT,
@@ -202,16 +203,17 @@ def test_every_search_of_run_backtest_writes_it_and_deleted_results_still_count(
             timeout=200,
         )
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
     windows = ("--train", "300", "--test", "150", "--grid", "momentum.fast_window=10,20")
     alone = call("--mode", "walk_forward", *windows)
-    assert alone["overfitting"]["earlier_trials"] == 0  # type: ignore[index]
+    assert alone["overfitting"]["earlier_trials"] == 0
     grid = call("--mode", "grid_search", "--grid", "momentum.fast_window=20,30,40")
-    assert grid["luck"]["earlier_trials"] == 1  # type: ignore[index]
+    assert grid["luck"]["earlier_trials"] == 1
     call("--mode", "optimise", "--grid", "momentum.slow_window=110..140", "--trials", "16")
     for folder in (tmp_path / "results" / "backtests").iterdir():
         for path in sorted(folder.rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
     again = call("--mode", "walk_forward", *windows)
-    assert again["overfitting"]["earlier_trials"] == 2 + 16  # type: ignore[index]
+    assert again["overfitting"]["earlier_trials"] == 2 + 16

@@ -30,9 +30,11 @@ def failed(evidence: Evidence, mandate: Mandate = MANDATE) -> list[str]:
 def spoiled(path: str, value: object) -> Evidence:
     """Good evidence with one field changed."""
     section, dot, name = path.partition(".")
-    if not dot:
-        return replace(GOOD, **{section: value})
-    return replace(GOOD, **{section: replace(getattr(GOOD, section), **{name: value})})
+    changed: Any = {section: value}
+    if dot:
+        inner: Any = {name: value}
+        changed = {section: replace(getattr(GOOD, section), **inner)}
+    return replace(GOOD, **changed)
 
 
 def test_good_evidence_satisfies_every_rule_and_says_so_with_figures():
