@@ -245,12 +245,17 @@ class Liquidation:
             "flag_mtime_ns": kill.flag_mtime_ns,
             "flag_age_ns": kill.flag_age_ns,
         }
-        if kill.evidence is not None:
-            started |= evidence_payload(kill.evidence, self._settings)
-        self._recorder.write(RecordKind.KILL_STARTED, started)
+        if kill.evidence is None or not self._record_with_evidence(started, kill.evidence):
+            self._recorder.write(RecordKind.KILL_STARTED, started)
         if self._cancel_sent_ns is not None:
             self._note("cancel_sent", "", at_ns=self._cancel_sent_ns)
         self._alerts.tell(Severity.CRITICAL, f"KILL ({kill.reason.value}): {kill.detail}")
+
+    def _record_with_evidence(self, started: Mapping[str, object], evidence: Evidence) -> bool:
+        """Record the start with what it was decided on; whether it is stored. A restart needs the start, not the evidence."""
+        return self._recorder.write(
+            RecordKind.KILL_STARTED, {**started, **evidence_payload(evidence, self._settings)}
+        )
 
     def _raise_flag(self, body: Mapping[str, object]) -> None:
         try:

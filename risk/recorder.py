@@ -47,7 +47,7 @@ class Recorder:
             with self._journal.batch():
                 for kind, payload in entries:
                     self._journal.append(kind, payload)
-        except StopTrading as error:
+        except (StopTrading, ValueError) as error:  # ValueError: a record too large for the journal
             if self.problem is None:
                 self._log.error("journal_failed", detail=str(error))
             self.problem = str(error)
