@@ -132,6 +132,10 @@ class Desk:
         )
         return number
 
+    def send(self, ticket: OrderTicket) -> list[BrokerageEvent]:
+        """Place an order that a client's message was read into."""
+        return self._take(self.brokerage.place(ticket))
+
     def cancel(self, order_id: int, client_id: int = 1) -> list[BrokerageEvent]:
         """Cancel an order."""
         return self._take(self.brokerage.cancel(client_id, order_id))
