@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from backtester.execution_methods import unsimulated_methods
 from backtester.market import Market, align
 from backtester.strategy_files import StrategySource
 from core.config_loader import OVERRIDE_PREFIX, LoadedSettings, load_settings
@@ -83,6 +85,10 @@ def open_study(request: Request) -> Study:
         loaded, request.strategies, request.parameters, request.pairs
     )
     market, first_bar, source = load_market(loaded, request)
+    differences = unsimulated_methods(loaded.settings)
+    for sentence in differences:
+        sys.stderr.write(f"note: {sentence}\n")
+    market = replace(market, notes=(*market.notes, *differences))
     return Study(
         loaded=loaded,
         market=market,
