@@ -16,6 +16,7 @@ from core.records import RecordKind
 from core.vocabulary import Unknown
 from execution.ib_executor import IBExecutor
 from execution.methods.selection import MethodSelector
+from execution.methods.situation import SessionTimes
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
 from execution.order_manager import OrderManager
@@ -27,6 +28,7 @@ from execution.upkeep import OrderUpkeep
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
 from portfolio.live_manager.order_desk import OrderDesk
+from portfolio.live_manager.order_facts import SessionMoment
 from portfolio.live_manager.reconciler import Reconciler
 from portfolio.live_manager.status import RunStatus
 from tests.execution.desk import OPEN, Lines, ScribeBroker
@@ -41,17 +43,20 @@ def new_book() -> LiveBook:
     return LiveBook(lambda day: day + timedelta(days=1))
 
 
+HOUR_NS = 3_600_000_000_000
+
+
 class Parts:
     """Book, orders, desk and reconciler of one main."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **execution: object) -> None:
         self.clock = ManualClock(wall_ns=START_NS, monotonic_ns=10**12)
         self.journal = Journal(
             folder / "main.db", process="main", run_id="run00001", boot_id="b", clock=self.clock
         )
         self.book, self.status, self.broker = new_book(), RunStatus(), ScribeBroker()
         self.manager = OrderManager(self.book.orders, self.journal, client_id=CLIENT, clock=self.clock)
-        settings = ExecutionSettings()
+        settings = ExecutionSettings.model_validate(execution)
         factory = OrderFactory(OrderRefSequence("run00001"), PriceGrid({}))
         executor = IBExecutor(
             session=self.broker,
@@ -120,7 +125,17 @@ class Parts:
             reason=Reason.NONE,
             stop_distance=5.0,
         )
-        self.desk.act([decision], replace(OPEN, lease=lease), bar_end_ns=START_NS, price_of=lambda _: 190.0)
+        self.desk.act(
+            [decision],
+            replace(OPEN, lease=lease),
+            bar_end_ns=START_NS,
+            price_of=lambda _: 190.0,
+            moment=SessionMoment(
+                day_fraction=0.25,
+                bars=78.0,
+                session=SessionTimes(open_ns=START_NS - HOUR_NS, close_ns=START_NS + 3 * HOUR_NS),
+            ),
+        )
 
     def fill(self, number: int, quantity: int, index: int = -1) -> Execution:
         """Have the broker fill a part of a placed order, and tell."""

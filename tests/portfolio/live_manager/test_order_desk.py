@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from core.reasons import Reason
 from core.vocabulary import Side
@@ -95,3 +98,23 @@ def test_a_stop_that_was_hit_ends_the_rest_of_its_entry(parts: Parts) -> None:
     assert parts.book.positions() == {}
     assert parts.broker.cancelled == [entry.order_id]
     assert stop.order_id not in parts.broker.cancelled
+
+
+@pytest.mark.parametrize(
+    ("execution", "target", "withdrawn"),
+    [
+        ({"method": "LMT", "methods": {"limit_placement": "touch"}}, 0.0, True),
+        ({"method": "LMT", "methods": {"limit_placement": "touch"}}, -50.0, True),
+        ({"method": "LMT", "methods": {"limit_placement": "touch"}}, 80.0, False),
+        ({"method": "LMT"}, 0.0, False),  # as good as filled
+        ({"method": "MKT"}, 0.0, False),
+    ],
+)
+def test_an_entry_that_takes_its_time_is_withdrawn_when_it_is_wanted_no_more(
+    tmp_path: Path, execution: dict[str, object], target: float, withdrawn: bool
+) -> None:
+    parts = Parts(tmp_path, **execution)
+    parts.act(100)
+    assert len(parts.broker.placed) == 2
+    parts.desk.withdraw_unwanted(lambda _strategy, _symbol: target)
+    assert bool(parts.broker.cancelled) is withdrawn

@@ -14,7 +14,7 @@ from core.vocabulary import BrokerStatus, Side
 from data.bar_assembler import MarketRow
 from execution.methods.situation import SessionTimes
 from portfolio.live_manager.decision_cycle import Decision
-from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment, order_context
+from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment, ShortSaleTest, order_context
 from tests.execution.orders import status_of
 from tests.portfolio.live_manager.parts import START_NS, Parts
 
@@ -76,3 +76,25 @@ def test_what_filled_last_is_marked_again_after_a_restart(parts: Parts) -> None:
     parts.act(100)
     parts.fill(1, 100, index=0)
     assert set(MarkedSymbols(parts.folded()).bars(row_of("IBM", "MSFT"))) == {"IBM"}
+
+
+def _row(low: float, close: float) -> MarketRow:
+    bar = Bar(symbol="IBM", end_ns=1, open=close, high=close, low=low, close=close, volume=1.0)
+    return MarketRow(end_ns=1, bars={"IBM": bar}, missing=())
+
+
+def test_a_fall_by_a_tenth_binds_short_sales_for_that_session_and_the_next() -> None:
+    test = ShortSaleTest()
+    test.take(_row(99.0, 100.0))  # before this process began: no previous close is known
+    assert not test.restricts("IBM")
+    test.begin_session()
+    test.take(_row(90.01, 95.0))
+    assert not test.restricts("IBM")
+    test.take(_row(90.0, 95.0))
+    assert test.restricts("IBM")
+    test.begin_session()
+    test.take(_row(94.0, 95.0))
+    assert test.restricts("IBM")
+    test.begin_session()
+    assert not test.restricts("IBM")
+    assert not test.restricts("MSFT")
