@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MOST_PROBLEMS = 20
+_FIRST_YEAR, _LAST_YEAR = 1800, 2200  # int64 nanoseconds end in 2262
 
 # Names of the time column, by what they say about it.
 _TIME_NAMES = {
@@ -146,10 +147,10 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[str]], int]:
         rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error, EOFError, zlib.error) as error:
         raise DataError([f"{path}: can't be read: {error}"]) from error
-    if not rows:
-        raise DataError([f"{path}: the file is empty"])
     while rows and not rows[-1]:
         rows.pop()  # blank lines at the end
+    if not rows:
+        raise DataError([f"{path}: the file is empty"])
     return rows[0], rows[1:], 2
 
 
@@ -229,9 +230,9 @@ def _read_stamps(
     moments: list[datetime | date] = []
     for index, text in enumerate(texts):
         moment = parse_moment(text)
-        if moment is None:
+        if moment is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
             problems.add(
-                f"{text[:40]!r} isn't a date or time (expected such as 2012-11-12 09:30:00)",
+                f"{text[:40]!r} isn't a date or time of {_FIRST_YEAR} to {_LAST_YEAR} (expected such as 2012-11-12 09:30:00)",
                 first_line + index,
             )
         else:
@@ -247,7 +248,7 @@ def _read_stamps(
 def parse_moment(text: str) -> datetime | date | None:
     """Read a date (also written as a midnight without offset), a date and time, or a number since the epoch."""
     digits = text.partition(".")[0]
-    if digits.isdigit() and len(digits) in _EPOCH_UNITS and "." not in text:
+    if digits.isdecimal() and len(digits) in _EPOCH_UNITS and "." not in text:
         return datetime.fromtimestamp(int(digits) * _EPOCH_UNITS[len(digits)] / NS_PER_S, ZoneInfo("UTC"))
     try:
         moment = datetime.fromisoformat(text)

@@ -105,9 +105,11 @@ class HeartbeatWatch:
         if self.phase != "trading" or not isinstance(found, dict):
             return None
         try:
-            return {str(symbol): Decimal(str(quantity)) for symbol, quantity in found.items()}
+            book = {str(symbol): Decimal(str(quantity)) for symbol, quantity in found.items()}
         except InvalidOperation:
             return None
+        # No number is no book: a NaN would differ from everything.
+        return book if all(quantity.is_finite() for quantity in book.values()) else None
 
     def _take(self, beat_ns: int, body: Mapping[str, Any]) -> None:
         if self._beat_ns is not None and beat_ns <= self._beat_ns:
@@ -122,7 +124,12 @@ class HeartbeatWatch:
             with self._file.open("rb") as file:
                 document = json.loads(file.read(_MAX_BYTES))
             beat_ns, body = document["monotonic_ns"], document["body"]
-            fits = document["run_id"] == self._run_id and type(beat_ns) is int and isinstance(body, dict)
+            fits = (
+                document["run_id"] == self._run_id
+                and type(beat_ns) is int
+                and beat_ns >= 0
+                and isinstance(body, dict)
+            )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         if not fits or beat_ns > now_ns or (self._beat_ns is not None and beat_ns <= self._beat_ns):

@@ -32,6 +32,7 @@ _CONTAINED: Final = (
     LookupError,
     OSError,
     RuntimeError,
+    StopIteration,  # ibapi's decoder takes fields with next()
     TypeError,
     ValueError,
 )

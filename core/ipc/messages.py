@@ -25,6 +25,7 @@ from core.text import escape
 PROTOCOL = b"backstop/1"
 MAX_MESSAGE_BYTES = 256 * 1024
 _MAC_BYTES = 32
+_PAST_ANY_CLOCK = 2**63
 # Clocks of one machine agree; this only allows for rounding between processes.
 _FUTURE_TOLERANCE_NS = 100_000_000
 
@@ -217,7 +218,7 @@ def _parse(content: bytes) -> Message | None:
     numbers = (message.started_monotonic_ns, message.sequence, message.monotonic_ns)
     fits = (
         all(isinstance(text, str) for text in texts)
-        and all(type(number) is int for number in numbers)
+        and all(type(number) is int and 0 <= number < _PAST_ANY_CLOCK for number in numbers)
         and isinstance(message.body, dict)
     )
     return message if fits else None

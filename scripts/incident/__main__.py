@@ -36,12 +36,17 @@ def main(arguments: Sequence[str]) -> int:
         return _write(options)
     try:
         document = _load(options.file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         print(f"{options.file}: {error}", file=sys.stderr)
         return ExitCode.USAGE
-    findings = replay(document)
-    if options.command == "show":
-        print(account(document, findings), end="")
+    try:
+        findings = replay(document)
+        page = account(document, findings) if options.command == "show" else ""
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        print(f"{options.file}: damaged, {type(error).__name__}: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    if page:
+        print(page, end="")
         return ExitCode.CLEAN
     return _tell(findings)
 
