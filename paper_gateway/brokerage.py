@@ -333,6 +333,8 @@ class Brokerage:
         self._submit(order)
 
     def _submit(self, order: WorkingOrder) -> None:
+        if order.state.is_done:  # a fill of its parent, sent just before, has ended its OCA group
+            return
         order.transmitted = True
         self._store.touch(order)
         if order.is_active and self._trades(order.symbol):

@@ -5,8 +5,8 @@ stands below the lowest low. The stop begins ``stop_atr_multiple`` average true 
 follows each close at that distance, never backwards; a close beyond it ends the position. A breakout to the other
 side turns the position, which the decision takes through flat.
 
-The stop is judged here on closes, so that the exit is an order on the next bar. It is not yet an order that waits
-at the broker: what works there while we are away is the protective stop of the decision, at a fixed distance.
+The stop is judged here on closes, so that the exit is an order on the next bar. What works at the broker while we are away
+is the protective stop of the decision, which can trail too (``sizing.stop_kind``).
 
 R. D. Donchian, "High Finance in Copper", Financial Analysts Journal 16 (1960): the four-week rule. Brock, Lakonishok
 and LeBaron, Journal of Finance 47 (1992): the trading range break over 50, 150 and 200 days. The stop trails as Charles

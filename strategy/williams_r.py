@@ -7,9 +7,8 @@ the position, and so does a close with %R above ``exit_level`` below the moving 
 entered anew: the decision has to see the 0.
 
 The stop is judged here when the bar has closed, so that the exit is filled at the next open. The system that this
-follows fills at the stop itself (at the open when the price gaps through it); that takes a trailing stop that waits at
-the broker, which the decision does not place yet. With ``sizing.stop_atr_multiple`` as wide as this stop
-its protective stop is the system's first stop.
+follows fills at the stop itself (at the open when the price gaps through it): that is what the decision's protective stop
+does, at the broker, with ``sizing.stop_kind`` trailing and ``sizing.stop_atr_multiple`` as wide as this stop.
 
 Larry Williams, *How I Made One Million Dollars ... Last Year ... Trading Commodities* (1973), for %R; the levels and the
 distance of the stop come from the system's predecessor, which ran on 5-minute bars of the regular session.
