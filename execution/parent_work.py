@@ -197,7 +197,7 @@ class ParentWork:
                 sequel=waiting.sequel,
             )
         stop = self._book.last_stop(order.strategy, order.symbol)
-        if position * order.side.sign < 0 or stop is None or stop.order.stop_price is None:
+        if position * order.side.sign < 0 or stop is None or stop.stop_price is None:
             return None
         trail = stop.order.trailing_amount
         return EntryPlan(
@@ -205,7 +205,7 @@ class ParentWork:
             symbol=order.symbol,
             side=order.side,
             quantity=rest,
-            stop_price=float(stop.order.stop_price),
+            stop_price=float(stop.stop_price),
             arrival_price=price,
             created_ns=market_ns,
             reason=order.reason,

@@ -81,6 +81,10 @@ def test_a_close_that_has_fallen_the_distance_from_the_high_has_hit_the_stop_at_
     ]
 
 
+def test_a_close_that_has_fallen_by_just_the_distance_has_hit_it():
+    assert exits(ASKED, BOUGHT, (101, 105, 99.5, 101, LONG)) == [(2, "stop", 99.5)]
+
+
 def test_a_close_that_has_fallen_just_less_has_not():
     assert exits(ASKED, BOUGHT, (101, 105, 99.5, 101.01, LONG)) == []
 
@@ -150,11 +154,19 @@ def test_a_strategy_has_a_kind_of_its_own():
     assert exits(*bars, with_settings=Settings.model_validate(base)) == []
 
 
-@pytest.mark.parametrize(("low", "expected"), [(51.01, []), (51.0, [(3, 51.0)])])
+@pytest.mark.parametrize(("low", "expected"), [(51.01, [(4, 52.0)]), (51.0, [(3, 51.0)])])
 def test_a_split_takes_stop_and_distance_along(low, expected):
-    # Two for one before bar 3: the stop of 102 stands at 51 and trails by 2.
+    # Two for one before bar 3: the stop of 102 stands at 51 and trails by 2, so that a high of 54 takes it to 52.
     rows = np.array(
-        [*QUIET, ASKED, BOUGHT, (102, 106, 101.5, 105, LONG), (52.5, 52.9, low, 52, LONG)], dtype=float
+        [
+            *QUIET,
+            ASKED,
+            BOUGHT,
+            (102, 106, 101.5, 105, LONG),
+            (52.5, 54, low, 53.5, LONG),
+            (53, 53.5, 52, 53, LONG),
+        ],
+        dtype=float,
     )
     market = make_market({"AAA": rows})
     split = CorporateAction(

@@ -152,6 +152,7 @@ def trailed(*candles: Candle, side: str = "BUY", **model: float) -> list[tuple[s
         pytest.param([(103, 103.5, 98, 101)], 99, id="the open moves it first"),
         pytest.param([(101, 104, 99.5, 103)], None, id="the high does not"),
         pytest.param([(101, 105, 99.5, 100.5)], 99.5, id="turned: the bar's worst price"),
+        pytest.param([(101, 105, 99.5, 101)], 99.5, id="just turned"),
         pytest.param([(101, 105, 99.5, 101.01)], None, id="just not turned"),
         pytest.param(
             [(102, 106, 101.5, 105), (103, 103.5, 102.5, 103), (103, 103, 102, 102.5)], 102, id="never back"

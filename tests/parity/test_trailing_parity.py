@@ -32,6 +32,7 @@ def test_stops_that_trail_are_the_same_orders_and_fills_live_and_in_a_backtest(t
     figures = json.loads(out.read_text())
     assert figures["differences"] == 0
     assert figures["denials_live_only"] == 0
+    assert figures["incidents"] == [], "a stop that has moved is no break"
     assert figures["orders_live"] == figures["orders_backtest"] > 50
 
     (journal,) = folder.glob("state/paper/*/main.db")

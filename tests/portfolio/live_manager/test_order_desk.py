@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from core.reasons import Reason
-from core.vocabulary import Side
+from core.vocabulary import BrokerStatus, OrderType, Purpose, Side
+from tests.execution.orders import open_report
 from tests.portfolio.live_manager.parts import Parts
 
 
@@ -118,3 +120,37 @@ def test_an_entry_that_takes_its_time_is_withdrawn_when_it_is_wanted_no_more(
     assert len(parts.broker.placed) == 2
     parts.desk.withdraw_unwanted(lambda _strategy, _symbol: target)
     assert bool(parts.broker.cancelled) is withdrawn
+
+
+def test_a_strategy_whose_stops_trail_sends_trailing_stops_and_others_do_not(parts: Parts) -> None:
+    parts.act(100, symbol="MSFT")
+    parts.trailing.add("momentum")
+    parts.act(100)
+    stops = [written.order for written in parts.broker.placed if written.order.purpose is Purpose.STOP]
+    assert [(one.order_type, one.stop_price, one.trailing_amount) for one in stops] == [
+        (OrderType.STOP, Decimal("185.00"), None),
+        (OrderType.TRAIL, Decimal("185.00"), Decimal("5.00")),
+    ]
+
+
+def test_a_trailing_stop_that_has_moved_is_no_break_and_is_noted(parts: Parts) -> None:
+    parts.trailing.add("momentum")
+    parts.act(100)
+    entry, stop = parts.broker.placed
+    parts.fill(1, 100, index=0)
+    moved = replace(
+        open_report(stop.order, stop.order_id, BrokerStatus.PRE_SUBMITTED),
+        stop_price=Decimal("187.40"),
+        trailing_amount=stop.order.trailing_amount,
+    )
+    answer = replace(
+        parts.snapshot({"IBM": 100}, executions=(parts.execution(1, 100, index=0),)), open_orders=(moved,)
+    )
+    parts.reconciler.on_snapshot(answer)
+    assert parts.records("break") == []
+    assert parts.reconciler.locked_symbols == frozenset()
+    for book in (parts.book, parts.folded()):
+        state = book.orders.get(stop.order.order_ref)
+        assert state is not None
+        assert state.stop_price == Decimal("187.40")
+    assert entry.order.order_ref not in {one.order_ref for one in parts.desk.live_orders()}
