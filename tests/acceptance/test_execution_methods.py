@@ -1,144 +1,137 @@
-"""Execution methods through unmodified clients: the official ibapi and ib_async, over a real socket."""
+"""Paper runs in which the wheel, or one method, works all orders: clean books, and costs that add up to the cent."""
 
-import asyncio
+from __future__ import annotations
 
-import ib_async
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
-from ibapi.tag_value import TagValue
 
-from tests.acceptance.official_client import official_client, order, stock
-from tests.gateway import running_gateway
-from tests.waiting import DEADLINE_S
+from core.exec_ids import base_exec_id
+from core.journal import read
+from core.vocabulary import ExecutionMethod
+from tests.acceptance.system import ROOT, System
 
-REPLAY = ("--speed", 400, "--cash", 100_000_000, "--start", "2010-01-04", "--wait-for-client")
-
-
-@pytest.fixture(scope="module")
-def port():
-    with running_gateway(*REPLAY) as gateway:
-        yield gateway.port
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def next_id(client):
-    return client.named("nextValidId")[0][0]
+@pytest.fixture
+def make_system(tmp_path: Path) -> Iterator[Callable[..., System]]:
+    made: list[System] = []
+
+    def make(**overrides: str) -> System:
+        made.append(System(tmp_path, **overrides))
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.close()
 
 
-def start_clock(client):
-    client.reqRealTimeBars(900, stock(), 5, "TRADES", True, [])
-    client.wait_for("realtimeBar")
+def overrides(method: str, **keys: str) -> dict[str, str]:
+    return {
+        "BACKSTOP__EXECUTION__METHOD": method,
+        "BACKSTOP__EXECUTION__EXIT_METHOD": method,
+        **{f"BACKSTOP__EXECUTION__{key}": value for key, value in keys.items()},
+    }
 
 
-def done(client, number, status="Filled"):
-    client.wait_for("orderStatus", lambda given, state, *_: (given, state) == (number, status))
+def call(*words: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def test_the_official_client_works_an_order_by_twap_and_reads_it_back(port):
-    with official_client(port, 1) as client:
-        start_clock(client)
-        number = next_id(client)
-        params = [
-            TagValue("strategyType", "Marketable"),
-            TagValue("startTime", "09:30:00 US/Eastern"),
-            TagValue("endTime", "12:00:00 US/Eastern"),
-            TagValue("allowPastEndTime", "1"),
-        ]
-        sent = order("BUY", 3000, algoStrategy="Twap", algoParams=params, orderRef="sliced")
-        client.placeOrder(number, stock(), sent)
-        _, _, told, _ = client.wait_for("openOrder", lambda given, *_: given == number)
-        assert told.algoStrategy == "Twap"
-        assert [(one.tag, one.value) for one in told.algoParams] == [(one.tag, one.value) for one in params]
-        done(client, number)
-        fills = [one for _, _, one in client.named("execDetails") if one.orderId == number]
-        assert sum(one.shares for one in fills) == 3000
-        assert len({one.execId for one in fills}) == len(fills) > 5
-        filled = [given[2] for given in client.named("orderStatus") if given[0] == number]
-        assert filled == sorted(filled)
-        client.reqCompletedOrders(False)
-        client.wait_for("completedOrdersEnd")
-        (ended,) = [one for _, one, _ in client.named("completedOrder") if one.orderRef == "sliced"]
-        assert (ended.algoStrategy, ended.algoParams[2].value) == ("Twap", "12:00:00 US/Eastern")
+def journal_of(system: System) -> list[Any]:
+    (path,) = (system.folder / "state").glob("paper/*/main.db")
+    return list(read(path))
 
 
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"algoStrategy": "Twap", "algoParams": [TagValue("bogus", "1")]}, 443),
-        ({"algoStrategy": "Adaptive", "algoParams": [TagValue("adaptivePriority", "Lazy")]}, 145),
-        ({"algoStrategy": "Vwap", "algoParams": [TagValue("maxPctVol", "0.9")]}, 441),
-        ({"algoStrategy": "Vwap", "algoParams": [TagValue("endTime", "soon")]}, 10314),
-        ({"algoStrategy": "Vwap", "quantity": 10}, 441),
-        ({"algoStrategy": "Twap", "kind": "MOC"}, 442),
-    ],
-)
-def test_the_official_client_is_told_what_is_wrong_with_an_algorithm(port, fields, code):
-    with official_client(port, 1) as client:
-        number = next_id(client)
-        client.placeOrder(number, stock(), order(**fields))
-        assert client.wait_for_error(code)[0] == number
+def run_and_check(system: System, sessions: int) -> list[Any]:
+    """Run to the end; the run is clean and its costs add up. Returns main's journal."""
+    system.start("--sessions", str(sessions))
+    assert system.wait(500.0) == 0, system.terminal()[-3000:]
+    result = system.result()
+    assert (result["breaks"], result["kill"], result["journal_verified"]) == (0, None, True)
+    assert result["fills"] > 0
+    records = journal_of(system)
+    config = system.folder / "config.yaml"
+    assert "equal to the cent" in call("tca", "check", "--config", config)
+    assert_filled_within_parents(records)
+    return records
 
 
-def test_a_global_cancel_of_the_official_client_ends_algorithms_and_pegs(port):
-    with official_client(port, 1) as client:
-        first = next_id(client)
-        client.placeOrder(first, stock(), order("BUY", 500_000, algoStrategy="Vwap", algoParams=[]))
-        client.placeOrder(first + 1, stock(), order("BUY", 10_000, "PEG MID", lmtPrice=1.0))
-        client.placeOrder(first + 2, stock(), order("BUY", 10_000, "REL", lmtPrice=1.0, auxPrice=0.01))
-        for number in range(first, first + 3):
-            client.wait_for("openOrder", lambda given, *_, number=number: given == number)
-        client.reqGlobalCancel()
-        for number in range(first, first + 3):
-            done(client, number, "Cancelled")
+def assert_filled_within_parents(records: list[Any]) -> None:
+    """No parent and none of its sequels together ever fill more than was wanted."""
+    roots: dict[str, str] = {}
+    wanted: dict[str, int] = {}
+    filled: dict[str, dict[str, int]] = {}
+    for record in records:
+        payload = record.payload
+        if record.kind == "order_intent" and payload["purpose"] != "stop":
+            root = str(payload["root_ref"] or payload["order_ref"])
+            roots[str(payload["order_ref"])] = root
+            wanted.setdefault(root, int(payload["quantity"]))
+        elif record.kind == "fill" and payload["order_ref"] in roots:
+            parts = filled.setdefault(roots[str(payload["order_ref"])], {})
+            parts[base_exec_id(str(payload["exec_id"]))] = int(payload["quantity"])
+    assert filled
+    for root, parts in filled.items():
+        assert sum(parts.values()) <= wanted[root], root
 
 
-def wait(ib, condition, what):
-    loop = asyncio.get_event_loop_policy().get_event_loop()
-    end = loop.time() + DEADLINE_S
-    while not condition():
-        assert loop.time() < end, f"waited in vain for {what}"
-        ib.sleep(0.01)
+def arrivals(records: list[Any]) -> list[dict[str, Any]]:
+    return [record.payload for record in records if record.kind == "arrival"]
 
 
-def test_ib_async_works_orders_by_every_method(port):
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    ib = ib_async.IB()
-    ib.connect("127.0.0.1", port, clientId=21, timeout=DEADLINE_S)
-    try:
-        contract = ib_async.Stock("AAPL", "SMART", "USD")
-        ib.qualifyContracts(contract)
-        tag = ib_async.TagValue
-        wanted = {
-            "Adaptive": [tag("adaptivePriority", "Urgent")],
-            "Twap": [tag("allowPastEndTime", "1")],
-            "Vwap": [tag("maxPctVol", "0.2"), tag("noTakeLiq", "0")],
-        }
-        trades = {
-            name: ib.placeOrder(
-                contract, ib_async.MarketOrder("BUY", 200, algoStrategy=name, algoParams=params, tif="DAY")
-            )
-            for name, params in wanted.items()
-        }
-        middle = ib.placeOrder(
-            contract, ib_async.Order(action="BUY", totalQuantity=100, orderType="MIDPRICE")
-        )
-        closing = ib.placeOrder(
-            contract, ib_async.Order(action="SELL", totalQuantity=100, orderType="MOC", tif="DAY")
-        )
-        wait(ib, lambda: trades["Adaptive"].orderStatus.status == "Filled", "the adaptive order")
-        wait(
-            ib,
-            lambda: middle.fills and closing.isDone() and all(t.isDone() for t in trades.values()),
-            "the close",
-        )
-        assert closing.orderStatus.status == "Filled"
-        assert closing.fills[0].execution.shares == 100
-        for name, trade in trades.items():
-            assert trade.orderStatus.status == "Filled", (name, trade.log)
-            assert sum(fill.execution.shares for fill in trade.fills) == 200
-        completed = {one.order.algoStrategy: one.order.algoParams for one in ib.reqCompletedOrders(False)}
-        assert completed["Vwap"] == wanted["Vwap"]
-    finally:
-        ib.disconnect()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-        asyncio.set_event_loop(None)
+def test_the_wheel_chooses_each_order_and_logs_how_likely_that_was(
+    make_system: Callable[..., System],
+) -> None:
+    system = make_system(**overrides("wheel"))
+    model = system.folder / "models" / "algo_wheel.json"
+    explores = ("--exploration", "1")
+    call("ml.bootstrap_algowheel_model", "--output", model, *explores)
+    records = run_and_check(system, 2)
+    (loaded,) = (record.payload for record in records if record.kind == "model")
+    assert loaded["sha256"] is not None
+    told = [one for one in arrivals(records) if one["parent_order_ref"] is None]
+    assert len({one["method"] for one in told}) > 2
+    for one in told:
+        assert one["method"] in one["admissible"]
+        assert 0 < one["propensity"] <= 1
+    assert all(one["propensity"] < 1 for one in told if len(one["admissible"]) > 1)
+
+
+def test_without_a_model_the_wheel_trades_by_its_safe_default(make_system: Callable[..., System]) -> None:
+    records = run_and_check(make_system(**overrides("wheel")), 1)
+    assert {one["why"] for one in arrivals(records)} == {"default: there is no model"}
+    assert {one["propensity"] for one in arrivals(records)} == {1.0}
+
+
+@pytest.mark.parametrize("method", [ExecutionMethod.TWAP, ExecutionMethod.MOC])
+def test_a_fixed_method_works_every_order_that_it_can(
+    make_system: Callable[..., System], method: ExecutionMethod
+) -> None:
+    records = run_and_check(make_system(**overrides(str(method))), 2)
+    told = arrivals(records)
+    assert sum(one["method"] == method for one in told) > len(told) / 2
+    others = [one for one in told if one["method"] != method]
+    assert all("isn't possible" in one["why"] or one["parent_order_ref"] for one in others)
+
+
+def test_what_rests_too_long_is_crossed_for_its_parent(make_system: Callable[..., System]) -> None:
+    system = make_system(**overrides("LMT", METHODS__LIMIT_PLACEMENT="touch", METHODS__WINDOW_S="60"))
+    records = run_and_check(system, 2)
+    sequels = [one for one in arrivals(records) if one["parent_order_ref"] is not None]
+    assert sequels
+    assert all(one["method"] == "MKT" and "time of LMT is over" in one["why"] for one in sequels)
