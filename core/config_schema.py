@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from core.config_execution_methods import MethodName, MethodSettings, WheelModelSettings
 from core.config_features import FeatureSettings
+from core.config_nightly import NightlySettings
 from core.config_section import Section
 from core.config_veto import VetoSettings
 
@@ -304,6 +305,7 @@ class Settings(Section):
     data: DataSettings = DataSettings()
     features: FeatureSettings = FeatureSettings()
     veto: VetoSettings = VetoSettings()
+    nightly: NightlySettings = NightlySettings()
     risk: RiskSettings = RiskSettings()
     alerts: AlertSettings = AlertSettings()
     paths: PathSettings = PathSettings()

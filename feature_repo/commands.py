@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import duckdb
 from rich.console import Console
@@ -26,7 +25,7 @@ from data.exchange_calendar import ExchangeCalendar, Session
 from data.quality.findings import policies_of
 from data.sources import Source, open_source
 from feature_repo.catalogue_page import catalogue_table
-from feature_repo.locations import FeatureFolder
+from feature_repo.locations import LOCK_NAME, FeatureFolder
 from feature_repo.work import (
     compute_costs,
     compute_daily,
@@ -39,8 +38,6 @@ from features.freshness import Freshness
 from features.snapshot import Known, SnapshotError, read_snapshot
 from tca.store import database_path
 
-LOCK_NAME: Final = "nightly.lock"
-"""Held, in ``paths.control``, by whatever writes the feature store: these commands or the nightly flow."""
 Options = argparse.Namespace
 
 

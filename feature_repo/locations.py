@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from features.snapshot import SNAPSHOT_NAME
 
+LOCK_NAME: Final = "nightly.lock"
+"""Held, in ``paths.control``, by whatever writes the feature store: a command of this package or the nightly flow."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 

@@ -116,6 +116,7 @@ def test_keys_are_the_same_columns_offline_and_online(full):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_year_of_all_symbols_is_equal_online_offline_and_from_raw_bars(full, bars, tmp_path):
     sessions = CALENDAR.sessions(date(2011, 1, 1), LAST.date)[-252:]
     found = compare(full.folder, bars, sessions, tmp_path / "control")

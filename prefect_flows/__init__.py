@@ -1,0 +1,1 @@
+"""The nightly flow: from bars to published features, reports and models; as a plain script, or under Prefect."""

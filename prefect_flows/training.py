@@ -1,0 +1,134 @@
+"""The steps that judge and train models. What they know of models is the commands of ``ml``; those decide and promote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from core.atomic_file import write_atomic
+from core.errors import RetryLater
+from core.exit_codes import ExitCode
+from data.exchange_calendar import ExchangeCalendar
+from prefect_flows.night import Night
+from tca.store import database_path
+
+TRAINED_NAME: Final = "nightly/trained.json"
+"""Below ``paths.control``: for which week or month each model was trained last."""
+_REFUSED: Final = 1
+
+
+class TrainingFailed(RetryLater):
+    """A trainer ended with an error; its own words stand above."""
+
+
+def drift(night: Night) -> str:
+    """Compare the features and models of this session with those of the training, where there is a model."""
+    return f"there is no model whose drift could be judged on {night.session.date}"
+
+
+def retrain(night: Night) -> str:
+    """Train what is due: the algo wheel at a week's last session, the vetoes at a month's.
+
+    Raises
+    ------
+    TrainingFailed
+        When a trainer fails; a candidate that was refused is no failure.
+    """
+    if night.settings.nightly.retrain == "off":
+        return "off (nightly.retrain)"
+    path = night.loaded.folders.control / TRAINED_NAME
+    trained = _read(path)
+    told = []
+    for name, (period, trainer) in _trainers(night).items():
+        if not is_due(period, night.session.date, night.calendar, trained.get(name)):
+            told.append(f"{name}: not due")
+            continue
+        text, was_trained = trainer()
+        told.append(f"{name}: {text}")
+        if was_trained:
+            trained[name] = period(night.session.date)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(trained, sort_keys=True).encode() + b"\n", mode=0o644)
+    return "; ".join(told)
+
+
+Period = Callable[[date], int]
+Trainer = Callable[[], tuple[str, bool]]
+
+
+def week(day: date) -> int:
+    """Return the number of a day's week, Monday to Sunday, counted without gaps."""
+    return (day.toordinal() - 1) // 7
+
+
+def month(day: date) -> int:
+    """Return the number of a day's month, counted without gaps."""
+    return day.year * 12 + day.month - 1
+
+
+def is_due(period: Period, day: date, calendar: ExchangeCalendar, last: int | None) -> bool:
+    """Whether a model is to be trained on a session.
+
+    Due at the last session of each period, on the first night ever, and later if that night was missed.
+
+    Parameters
+    ----------
+    period
+        `week` or `month`.
+    last
+        Period for which it was trained last.
+    """
+    now = period(day)
+    if last is None or last < now - 1:
+        return True
+    session = calendar.session_on(day)
+    following = calendar.next_session(session.close_ns) if session is not None else None
+    ends = following is None or period(following.date) > now
+    return last < now and ends
+
+
+def _trainers(night: Night) -> Mapping[str, tuple[Period, Trainer]]:
+    trainers: dict[str, tuple[Period, Trainer]] = {"algo wheel": (week, lambda: _train_wheel(night))}
+    if find_spec("ml.ml_model_trainer") is not None:
+        for strategy in night.settings.strategies:
+            if strategy.enabled:
+                trainers[f"veto of {strategy.name}"] = (month, _veto_trainer(night, strategy.name))
+    return trainers
+
+
+def _train_wheel(night: Night) -> tuple[str, bool]:
+    from ml.algowheel_model_trainer import main  # noqa: PLC0415 (only where it is due)
+    from ml.bootstrap_algowheel_model import DEFAULT_PATH  # noqa: PLC0415
+
+    database = database_path(night.loaded.folders.results)
+    if not DEFAULT_PATH.is_file():
+        return "there is no model to train: python -m ml.bootstrap_algowheel_model makes the first one", False
+    if not database.is_file():
+        return "nothing to train on: no order has been traded yet", False
+    if main(["--database", str(database)]) != ExitCode.CLEAN:
+        raise TrainingFailed("the algo wheel's trainer failed, see above")
+    return "trained and judged, see above", True
+
+
+def _veto_trainer(night: Night, strategy: str) -> Trainer:
+    def run() -> tuple[str, bool]:
+        from ml.ml_model_trainer import main  # noqa: PLC0415
+
+        code = main(["--config", str(night.loaded.path), "--strategy", strategy, "--data", night.source_name])
+        if code not in {ExitCode.CLEAN, _REFUSED}:
+            raise TrainingFailed(f"the trainer of {strategy}'s veto failed, see above")
+        return ("passed" if code == ExitCode.CLEAN else "refused") + ", see above", True
+
+    return run
+
+
+def _read(path: Path) -> dict[str, int]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): int(number) for name, number in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # training once more than needed does no harm
