@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import core.atomic_file
@@ -42,15 +43,15 @@ def main(folder: Path) -> None:
     warm_up()
     clean, killed = folder / "clean", folder / "killed"
     for place in (clean, killed):
-        in_fork(lambda at=place: prepare(at))
+        in_fork(partial(prepare, place))
     in_fork(lambda: complete(clean))
     points = []
     for name in STEPS:  # each night goes on behind the one that was killed before, and gets a little further
         points.append(f"before {name}")
-        in_fork(lambda step=name: kill_at(killed, f"{step} ..."), killed=True)
+        in_fork(partial(kill_at, killed, f"{name} ..."), killed=True)
         if name in WRITES:
             points.append(f"in the first write of {name}")
-            in_fork(lambda step=name: kill_in_write(killed, step), killed=True)
+            in_fork(partial(kill_in_write, killed, name), killed=True)
         if name == "materialise":
             points.append("in the online store's loading")
             in_fork(lambda: kill_while_loading(killed), killed=True)
@@ -130,7 +131,7 @@ def kill_while_loading(folder: Path) -> None:
         write(self, config, table, data[: len(data) // 2], progress)
         kill_me()
 
-    SqliteOnlineStore.online_write_batch = part
+    setattr(SqliteOnlineStore, "online_write_batch", part)  # noqa: B010 - a method
     night(folder, lambda _told: None)
 
 

@@ -90,13 +90,21 @@ def test_a_failure_leaves_out_what_needs_it_and_nothing_else(night):
         raise OSError("disk full")
 
     order: list[str] = []
+
+    def does(name):
+        def run(_night):
+            order.append(name)
+            return name
+
+        return run
+
     chain = {
         step.name: step
         for step in (
             Step(name="first", run=fail),
-            Step(name="second", run=lambda _: order.append("second") or "", needs=("first",)),
-            Step(name="third", run=lambda _: order.append("third") or "", needs=("second",)),
-            Step(name="other", run=lambda _: order.append("other") or ""),
+            Step(name="second", run=does("second"), needs=("first",)),
+            Step(name="third", run=does("third"), needs=("second",)),
+            Step(name="other", run=does("other")),
         )
     }
     assert run_all(chain, night, lambda _line: None) == ExitCode.INTERNAL_ERROR
