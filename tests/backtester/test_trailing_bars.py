@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -132,17 +131,19 @@ def test_an_entry_at_the_close_trails_from_there():
 
 
 def test_the_rest_of_an_entry_leaves_the_stop_where_it_is():
-    def thin(volume: int) -> tuple[float, ...]:
-        return (100, 101, 99, 100, volume * 10 + 1)
-
-    part = trailing(fill_participation=0.5, time_in_force="GTC")
+    slowly = trailing(fill_participation=0.5, time_in_force="GTC")
     fills, _ = trade(
-        thin(100_000), thin(20), (102, 106, 101.5, 105, 401), (105, 105.5, 101.9, 103, 4_000_001),
-        with_settings=part,
-    )  # fmt: skip
-    assert [fill[1] for fill in fills] == ["entry", "entry", "stop"]
-    assert fills[2][0] == 3
-    assert fills[2][4] == Decimal(102)
+        ASKED,
+        (100, 101, 99, 100, 201),
+        (102, 106, 101.5, 105, 1),  # the stop goes to 102, and no share is to be had
+        (103, 103.5, 101.9, 103, LONG),
+        with_settings=slowly,
+    )
+    assert [(fill[0], fill[1], fill[3], float(fill[4])) for fill in fills] == [
+        (1, "entry", 100, 100.0),
+        (3, "entry", 150, 103.0),
+        (3, "stop", 250, 102.0),
+    ]
 
 
 def test_a_strategy_has_a_kind_of_its_own():
