@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import date
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from core.atomic_file import write_atomic
@@ -16,8 +18,8 @@ from data.exchange_calendar import ExchangeCalendar
 from prefect_flows.night import Night
 from tca.store import database_path
 
-TRAINED_NAME: Final = "nightly/trained.json"
-"""Below ``paths.control``: for which week or month each model was trained last."""
+NOTES_NAME: Final = "nightly/models.json"
+"""Below ``paths.control``: for which week or month each model was trained last, and which session's drift has counted."""
 _REFUSED: Final = 1
 
 
@@ -26,8 +28,34 @@ class TrainingFailed(RetryLater):
 
 
 def drift(night: Night) -> str:
-    """Compare the features and models of this session with those of the training, where there is a model."""
-    return f"there is no model whose drift could be judged on {night.session.date}"
+    """Measure the drift of the vetoes in use; what follows from it (warn, halve, stop) `ml.drift` does.
+
+    A session counts once: a second night over it only measures, because calm reports are counted there.
+
+    Raises
+    ------
+    TrainingFailed
+        When it can't be measured.
+    """
+    source = night.settings.nightly.training_source
+    if not source:
+        return "not measured: nightly.training_source names no bars of the traded size"
+    module = _module("ml.drift.__main__")
+    if module is None:
+        return "there is no model whose drift could be measured"
+    journal = night.loaded.folders.state / "main.db"
+    arguments = ["--config", str(night.loaded.path), "--data", source]
+    arguments += ["--journal", str(journal)] if journal.is_file() else []
+    noted = _read(_notes(night))
+    counts = noted.get("drift") != night.session.date.toordinal()
+    if module.main([*arguments, *([] if counts else ["--dry-run"])]) != ExitCode.CLEAN:
+        raise TrainingFailed("the drift can't be measured, see above")
+    _write(_notes(night), noted | {"drift": night.session.date.toordinal()})
+    return (
+        "measured, see above"
+        if counts
+        else "measured again, without counting (this session was judged before)"
+    )
 
 
 def retrain(night: Night) -> str:
@@ -40,19 +68,17 @@ def retrain(night: Night) -> str:
     """
     if night.settings.nightly.retrain == "off":
         return "off (nightly.retrain)"
-    path = night.loaded.folders.control / TRAINED_NAME
-    trained = _read(path)
+    noted = _read(_notes(night))
     told = []
     for name, (period, trainer) in _trainers(night).items():
-        if not is_due(period, night.session.date, night.calendar, trained.get(name)):
+        if not is_due(period, night.session.date, night.calendar, noted.get(name)):
             told.append(f"{name}: not due")
             continue
         text, was_trained = trainer()
         told.append(f"{name}: {text}")
         if was_trained:
-            trained[name] = period(night.session.date)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, json.dumps(trained, sort_keys=True).encode() + b"\n", mode=0o644)
+            noted[name] = period(night.session.date)
+            _write(_notes(night), noted)
     return "; ".join(told)
 
 
@@ -93,10 +119,9 @@ def is_due(period: Period, day: date, calendar: ExchangeCalendar, last: int | No
 
 def _trainers(night: Night) -> Mapping[str, tuple[Period, Trainer]]:
     trainers: dict[str, tuple[Period, Trainer]] = {"algo wheel": (week, lambda: _train_wheel(night))}
-    if find_spec("ml.ml_model_trainer") is not None:
-        for strategy in night.settings.strategies:
-            if strategy.enabled:
-                trainers[f"veto of {strategy.name}"] = (month, _veto_trainer(night, strategy.name))
+    for strategy in night.settings.strategies:
+        if strategy.enabled and night.settings.nightly.training_source:
+            trainers[f"veto of {strategy.name}"] = (month, _veto_trainer(night, strategy.name))
     return trainers
 
 
@@ -118,12 +143,22 @@ def _veto_trainer(night: Night, strategy: str) -> Trainer:
     def run() -> tuple[str, bool]:
         from ml.ml_model_trainer import main  # noqa: PLC0415
 
-        code = main(["--config", str(night.loaded.path), "--strategy", strategy, "--data", night.source_name])
+        source = night.settings.nightly.training_source
+        code = main(["--config", str(night.loaded.path), "--strategy", strategy, "--data", source])
         if code not in {ExitCode.CLEAN, _REFUSED}:
             raise TrainingFailed(f"the trainer of {strategy}'s veto failed, see above")
         return ("passed" if code == ExitCode.CLEAN else "refused") + ", see above", True
 
     return run
+
+
+def _module(name: str) -> ModuleType | None:
+    """Import a module; None when this version hasn't got it."""
+    return import_module(name) if find_spec(name.rpartition(".")[0]) is not None else None
+
+
+def _notes(night: Night) -> Path:
+    return night.loaded.folders.control / NOTES_NAME
 
 
 def _read(path: Path) -> dict[str, int]:
@@ -132,3 +167,8 @@ def _read(path: Path) -> dict[str, int]:
         return {str(name): int(number) for name, number in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # training once more than needed does no harm
+
+
+def _write(path: Path, noted: Mapping[str, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(dict(noted), sort_keys=True).encode() + b"\n", mode=0o644)

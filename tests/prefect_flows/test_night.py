@@ -24,7 +24,7 @@ from prefect_flows import steps
 from prefect_flows.environment import prepare
 from prefect_flows.night import Night, State, Step, run_all, run_step
 from prefect_flows.plain import run_plain
-from prefect_flows.training import TRAINED_NAME, is_due, month, retrain, week
+from prefect_flows.training import NOTES_NAME, drift, is_due, month, retrain, week
 from tests.gateway import running_gateway
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,7 +199,11 @@ def test_without_models_the_training_says_so_and_notes_nothing(night, environ, t
     environ.setattr(bootstrap_algowheel_model, "DEFAULT_PATH", tmp_path / "none.json")
     text = retrain(other)
     assert "algo wheel: there is no model to train: python -m ml.bootstrap_algowheel_model" in text
-    assert not (tmp_path / "control" / TRAINED_NAME).exists()
+    assert not (tmp_path / "control" / NOTES_NAME).exists()
+
+
+def test_without_bars_of_the_traded_size_no_drift_is_measured(night):
+    assert "nightly.training_source names no bars" in drift(night)
 
 
 def test_prefect_is_kept_silent_and_its_files_in_the_state_folder():
