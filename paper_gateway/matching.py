@@ -11,8 +11,10 @@ Rules, each on the careful side:
 - No price lies outside the range of the step, but for what the account's own size adds to it (``tape_fills``). Inside a
   step the order of high and low is not looked at; an elected stop limit order that isn't marketable at once rests
   until the next step.
-- An order that a method works (``tactics``) and that rests at a price inside the quote fills when the price trades through
-  it, or newly comes down (up) to it; at the midpoint only a quarter of the shares can be had.
+- An order that a method works (``tactics``) and that rests fills when the price trades through it. Inside the quote, where
+  it stands first, it is enough that the price newly comes down (up) to it, for a quarter of the shares; so at the
+  midpoint. On the near side others stand before it: there as much must have traded as was shown, each side counted
+  as half of the volume.
 - Shares available in a step are shared by all orders of the account on that side of the symbol.
 - The account's own pressure keeps resting orders from fills that it has pushed away (``shift``, in ticks; ``impact``).
 """
@@ -145,6 +147,8 @@ def meet_slice(
     newly = sign * (opened - (low if order.is_buy else high)) > 0
     if through < 0 or ((part.hidden or through == 0) and not newly):
         return None
+    if through == 0 and part.queues and reader.volume[index] < 2 * _shown_before(order, reader, index):
+        return None
     quantity = min(pool.available(order, only_touched=part.hidden or through == 0), part.shares)
     return Fill(quantity, limit, adds_liquidity=True) if quantity else None
 
@@ -154,6 +158,12 @@ def meet_auction(order: WorkingOrder, close: int) -> Fill | None:
     if order.kind is OrderType.LIMIT_ON_CLOSE and not _allows(order, close):
         return None
     return Fill(order.workable, close) if order.workable else None
+
+
+def _shown_before(order: WorkingOrder, reader: TapeReader, index: int) -> int:
+    """Shares on the order's own side when the step began."""
+    sizes = reader.bid_size if order.is_buy else reader.ask_size
+    return sizes[max(index - 1, 0)]
 
 
 def _half_spread(order: WorkingOrder, reader: TapeReader, index: int) -> int:

@@ -78,12 +78,14 @@ class Now:
 class Slice:
     """What an order does in a step: at most ``shares``, at ``limit`` ticks or better; None: at any price.
 
-    ``rests``: it waits at its limit and takes nothing. ``hidden``: it waits at the midpoint and isn't shown.
+    ``rests``: it waits at its limit and takes nothing. ``queues``: others were at that price before it.
+    ``hidden``: it waits at the midpoint and isn't shown.
     """
 
     shares: int
     limit: Price | None = None
     rests: bool = False
+    queues: bool = False
     hidden: bool = False
 
 
@@ -122,7 +124,8 @@ def _slice(order: WorkingOrder, shares: int, price: Price | None, now: Now, *, h
     rests = price < now.ask if order.is_buy else price > now.bid
     if order.limit is not None:
         price = min(price, order.limit) if order.is_buy else max(price, order.limit)
-    return Slice(shares, price, rests=rests, hidden=hidden)
+    queues = price <= now.bid if order.is_buy else price >= now.ask
+    return Slice(shares, price, rests=rests, queues=queues, hidden=hidden)
 
 
 def _near(order: WorkingOrder, now: Now) -> int:

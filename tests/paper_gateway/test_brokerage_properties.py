@@ -1,5 +1,9 @@
-"""Whatever clients do: shares and cash conserve, nothing overfills, no fill lies outside what traded."""
+"""Whatever clients do: shares and cash conserve, nothing overfills, no limit or end time is overstepped.
 
+No price lies outside what traded, but for the depth of the book and the account's own impact.
+"""
+
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -9,11 +13,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from paper_gateway.commissions import SCHEDULES
-from paper_gateway.types import CommissionCharged, Executed, OrderChanged, OrderState
+from paper_gateway.impact import ImpactModel
+from paper_gateway.tape_fills import DEEPEST
+from paper_gateway.times import parse_moment
+from paper_gateway.types import CommissionCharged, Executed, OrderChanged, OrderState, OrderTicket
 from tests.paper_gateway.desk import Desk, drawn_table
 
 CASH = Decimal(1_000_000)
-TYPES = ("MKT", "LMT", "STP", "STP LMT", "TRAIL", "MOC", "LOC")
+TYPES = ("MKT", "LMT", "STP", "STP LMT", "TRAIL", "MOC", "LOC", "PEG MID", "REL", "MIDPRICE")
+LIMITED = ("LMT", "STP LMT", "LOC", "PEG MID", "REL", "MIDPRICE")
+IMPACT = ImpactModel(
+    strength=0.2
+)  # the drawn day trades so little that more would move its prices out of sight
+
+
+def algos() -> st.SearchStrategy[dict[str, Any]]:
+    ends = st.sampled_from(["09:31:00", "09:32:30", "09:34:00"])
+    past = st.sampled_from(["0", "1"])
+    sliced = st.tuples(ends, past).map(lambda pair: (("endTime", pair[0]), ("allowPastEndTime", pair[1])))
+    priority = st.sampled_from(["Urgent", "Normal", "Patient"])
+    return st.one_of(
+        st.just({}),
+        st.just({}),
+        priority.map(lambda one: {"algo_strategy": "Adaptive", "algo_params": (("adaptivePriority", one),)}),
+        sliced.map(lambda params: {"algo_strategy": "Twap", "algo_params": params}),
+        sliced.map(lambda params: {"algo_strategy": "Vwap", "algo_params": (*params, ("maxPctVol", "0.5"))}),
+    )
 
 
 def walk(seed: int, steps: int = 60) -> list[tuple[float, float, float, float, float]]:
@@ -56,7 +81,8 @@ class Account(RuleBasedStateMachine):
         tables = {
             symbol: drawn_table(symbol, walk(seed + shift)) for shift, symbol in enumerate(("AAA", "BBB"))
         }
-        self.desk = Desk(tables, cash=CASH, commission=SCHEDULES[schedule]).open()
+        self.desk = Desk(tables, cash=CASH, commission=SCHEDULES[schedule], impact=IMPACT).open()
+        self.tickets: dict[tuple[int, int], OrderTicket] = {}
         self.seen = 0
         self.shares = {"AAA": 0, "BBB": 0}
         self.cash = CASH
@@ -64,11 +90,13 @@ class Account(RuleBasedStateMachine):
         self.done: set[tuple[int, int]] = set()
         self.desk.step()
 
-    @rule(order=orders())
-    def place(self, order):
+    @rule(order=orders(), algo=algos())
+    def place(self, order, algo):
         price = self.desk.market.quote(order["symbol"]).last + order.pop("offset")
-        aux_price = Decimal("0.25") if order["order_type"] == "TRAIL" else price
-        self.desk.place(**order, limit_price=price, aux_price=aux_price)
+        aux_price = {"TRAIL": Decimal("0.25"), "REL": Decimal("0.01"), "PEG MID": Decimal(0)}
+        self.desk.place(
+            **order, **algo, limit_price=price, aux_price=aux_price.get(order["order_type"], price)
+        )
 
     @rule(order_id=st.integers(1, 30))
     def cancel(self, order_id):
@@ -116,13 +144,25 @@ class Account(RuleBasedStateMachine):
         assert reader is not None
         index = max((fill.time_ns - self.desk.session.open_ns) // 5_000_000_000 - 1, 0)
         tick = self.desk.market.listings[fill.symbol].tick
-        assert reader.low[index] * tick <= fill.price <= reader.high[index] * tick
         key = (fill.client_id, fill.order_id)
+        traded = sum(self.filled.values()) + int(fill.quantity)
+        beyond = (DEEPEST + math.ceil(IMPACT.shift(reader, traded, traded)) + 1) * tick
+        assert reader.low[index] * tick - beyond <= fill.price <= reader.high[index] * tick + beyond
+        self._check_terms(fill, self.tickets[key])
         self.filled[key] = self.filled.get(key, 0) + int(fill.quantity)
         assert key not in self.done
 
+    def _check_terms(self, fill, ticket):
+        sign = 1 if fill.side == "BOT" else -1
+        if ticket.order_type in LIMITED:
+            assert sign * (ticket.limit_price - fill.price) >= 0
+        params = dict(ticket.algo_params)
+        if params.get("allowPastEndTime") == "0":
+            assert fill.time_ns <= parse_moment(params["endTime"], self.desk.session.date)
+
     def _check_order(self, order):
         key = (order.ticket.client_id, order.ticket.order_id)
+        self.tickets[key] = order.ticket
         assert order.filled == self.filled.get(key, 0)
         assert order.filled + order.remaining == order.ticket.quantity
         assert order.remaining >= 0

@@ -1,8 +1,10 @@
 """How algorithms and pegs are worked, step by step."""
 
 import itertools
+import math
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from paper_gateway.types import OrderState
@@ -185,3 +187,34 @@ def test_the_same_seed_gives_the_same_fills_and_another_one_others():
 
     assert run(1) == run(1)
     assert run(1) != run(2)
+
+
+def adaptive_orders(priority: str) -> tuple[list[float], list[float]]:
+    """Costs against the arrival midpoint in bps, and seconds until filled: a buy and a sell at the same moments."""
+    costs, waits = [], []
+    for seed, action in itertools.product(range(10), ("BUY", "SELL")):
+        desk = day_desk(bar=(400.0, 404.0, 396.0, 400.0, 5_000_000.0), seed=seed)
+        for _ in range(18):
+            desk.step(180)
+            middle, placed_ns = sum(desk.bid_ask()) / 2, desk.market.now_ns
+            order = desk.place(action, 100, "MKT", **algo("Adaptive", adaptivePriority=priority))
+            desk.step(70)
+            fills = desk.fills(order)
+            assert sum(fill.quantity for fill in fills) == 100
+            paid = sum(fill.quantity * fill.price for fill in fills) / 100
+            costs.append(float(paid / middle - 1) * (1e4 if action == "BUY" else -1e4))
+            waits.append((fills[-1].time_ns - placed_ns) / S)
+    return costs, waits
+
+
+def test_a_patient_adaptive_order_is_cheaper_and_slower_than_an_urgent_one_and_both_than_the_market():
+    urgent, urgent_waits = adaptive_orders("Urgent")
+    patient, patient_waits = adaptive_orders("Patient")
+    saved = np.array(urgent) - np.array(patient)
+    longer = np.array(patient_waits) - np.array(urgent_waits)
+    for difference in (
+        saved,
+        longer,
+        1.0 - np.array(urgent),
+    ):  # the market order pays half of a spread of 2 bps
+        assert difference.mean() > 2 * difference.std() / math.sqrt(len(difference))
