@@ -50,6 +50,8 @@ def _draw(cells: Sequence[Cell], path: Path) -> None:
         own = [cell for cell in cells if cell.way == way.name]
         axes.plot([100 * one.share for one in own], [one.cost_bps for one in own], marker="o", label=way.name)
     axes.set_xscale("log")
+    axes.set_xticks([100 * share for share in _SHARES], [f"{100 * share:g}" for share in _SHARES])
+    axes.minorticks_off()
     axes.set(xlabel="order, % of the day's volume", ylabel="cost against the arrival midpoint, bps")
     axes.set_title("Simulated cost of execution by method and size", loc="left")
     axes.axhline(0, color="0.6", lw=0.8)
