@@ -196,13 +196,13 @@ def adaptive_orders(priority: str) -> tuple[list[float], list[float]]:
         desk = day_desk(bar=(400.0, 404.0, 396.0, 400.0, 5_000_000.0), seed=seed)
         for _ in range(18):
             desk.step(180)
-            middle, placed_ns = sum(desk.bid_ask()) / 2, desk.market.now_ns
+            middle, placed_ns = float(sum(desk.bid_ask())) / 2, desk.market.now_ns
             order = desk.place(action, 100, "MKT", **algo("Adaptive", adaptivePriority=priority))
             desk.step(70)
             fills = desk.fills(order)
             assert sum(fill.quantity for fill in fills) == 100
-            paid = sum(fill.quantity * fill.price for fill in fills) / 100
-            costs.append(float(paid / middle - 1) * (1e4 if action == "BUY" else -1e4))
+            paid = float(sum(fill.quantity * fill.price for fill in fills)) / 100
+            costs.append((paid / middle - 1) * (1e4 if action == "BUY" else -1e4))
             waits.append((fills[-1].time_ns - placed_ns) / S)
     return costs, waits
 
