@@ -212,7 +212,7 @@ def _values(values: Mapping[str, object]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.4g}"
+    return DASH if value is None else f"{value:,.6g}"
 
 
 def _known(value: float | None) -> float:
