@@ -24,6 +24,8 @@ INTERNAL: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
 RUNNING: Final = 5
+FILE_NAME: Final = "validation_mandate.yaml"
+_FREE: Final = "backtest.cash"
 EPILOG = """examples:
   python run_recalibration.py --strategy momentum
       Search, walk-forward, Monte Carlo, scenarios and guards; the mandate decides; parameters that pass are promoted.
@@ -155,6 +157,15 @@ def _check(options: Namespace) -> None:
         problems.append("--rollback: say why, with --reason")
     if options.strategy and ".py" in options.strategy and not options.dry_run:
         problems.append(f"--strategy {options.strategy}: a file's strategy can't be promoted: add --dry-run")
+    if options.strategy and not options.dry_run:
+        # Evidence of other costs or sizes than those that are traded, or for another mandate, promotes nothing.
+        problems += [
+            f"--set {change}: add --dry-run; only {_FREE} may differ from the configuration in a promotion"
+            for change in options.set
+            if change.partition("=")[0].strip() != _FREE
+        ]
+        if options.mandate is not None:
+            problems.append(f"--mandate {options.mandate}: add --dry-run; promotions go by {FILE_NAME} alone")
     if problems:
         raise ConfigError(problems)
 

@@ -224,6 +224,10 @@ def test_only_one_works_at_a_time_and_wrong_words_are_refused_as_usage(make_plac
     with InstanceLock(place.root / "state" / "governance.lock"):
         assert place.call("--strategy", "mean_reversion", *GRID)[0] == 5
     assert place.call("--rollback", "mean_reversion")[0] == 2
+    for loophole in (["--set", "backtest.slippage_bps=0"], ["--mandate", str(place.root / FILE_NAME)]):
+        code, _output, log = place.call("--strategy", "mean_reversion", *GRID, *loophole)
+        assert code == 2
+        assert "add --dry-run" in log
     assert place.call("--strategy", "no_such_thing")[0] == 2
     (place.root / FILE_NAME).write_text("luck:\n  min_deflated_sharpe: 7\n")
     code, _output, log = place.call("--strategy", "mean_reversion", *GRID)
