@@ -80,9 +80,9 @@ def compute(night: Night) -> str:
         When no symbol has a bar of the session, or the store is at a later one.
     """
     rows = compute_daily(night.folder, night.source.tables, night.session, back=night.back)
-    artefacts.write_features(night.results / "features.csv", rows)
-    artefacts.plot_features(night.results / "features.png", night.folder.daily, night.session)
-    return f"{rows.num_rows} symbols on {night.session.date} (features.csv, features.png)"
+    artefacts.write_features(night.results / "values.csv", rows)
+    artefacts.plot_features(night.results / "values.png", night.folder.daily, night.session)
+    return f"{rows.num_rows} symbols on {night.session.date} (values.csv, values.png)"
 
 
 def apply(night: Night) -> str:

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.packaged import packaged_calendar
+from feature_repo.catalogue_page import catalogue_table
+from feature_repo.locations import PROJECT
 from feature_repo.tables import (
     EVENT_S,
     SYMBOL,
@@ -127,3 +129,8 @@ def test_the_same_features_are_the_same_bytes_and_every_bar_has_its_row(folder, 
     for symbol, own in bars.items():
         rows = table.filter(np.array(table.column(SYMBOL)) == symbol)
         assert (rows.column(EVENT_S).to_numpy() * 10**9 == own.end_ns).all()
+
+
+def test_the_page_on_features_shows_the_catalogue_as_it_is():
+    page = (PROJECT / "docs" / "features.md").read_text(encoding="utf-8")
+    assert page.endswith(catalogue_table() + "\n"), "python -m feature_repo catalogue prints the new table"

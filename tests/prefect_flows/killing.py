@@ -148,7 +148,7 @@ def complete(folder: Path) -> None:
     files = [
         features.daily,
         features.tca,
-        results / "features.csv",
+        results / "values.csv",
         results / "costs.csv",
         results / "quality.csv",
     ]
