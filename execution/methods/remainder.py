@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from core.vocabulary import ExecutionMethod, Purpose
+from core.events import Order
+from core.vocabulary import ExecutionMethod, OrderType, Purpose
 from execution.methods.situation import NS
 from execution.order_state import ZERO, OrderPhase, OrderState
 
@@ -27,6 +28,13 @@ class Remainder(StrEnum):
     """at the market"""
     CARRY = "carry"
     """by the same method, in another window"""
+
+
+def takes_its_time(order: Order) -> bool:
+    """Whether an order may work for a while. Market orders, and marketable limits, are as good as filled."""
+    if order.method in {None, ExecutionMethod.MKT}:
+        return False
+    return order.order_type is not OrderType.LIMIT or order.until_ns is not None
 
 
 def time_is_over(state: OrderState, market_ns: int) -> bool:

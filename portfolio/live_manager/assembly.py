@@ -287,6 +287,7 @@ class Assembler:
             session_at=lambda end_ns: self._calendar.session_at(end_ns - 1),
             row_done=row_done,
             bar_s=self._settings.bars.size_s,
+            caps=self._settings.caps,
             restrictions=RestrictionDesk(restrictions, cycle, self._journal),
             veto=open_veto(self._loaded, strategies, cycle, self._calendar, self._journal, self._status),
         )

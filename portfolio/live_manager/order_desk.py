@@ -20,8 +20,9 @@ from core.journal import Journal
 from core.payloads import commission_payload, fill_payload
 from core.reasons import Reason
 from core.records import RecordKind
-from core.vocabulary import KILL_PREFIX, ExecutionMethod, OrderType, Purpose, Side
+from core.vocabulary import KILL_PREFIX, Purpose, Side
 from execution.ib_executor import IBExecutor
+from execution.methods.remainder import takes_its_time
 from execution.order_manager import ORDER_CANCELLED_CODE, OrderManager, StrayOrder
 from execution.order_state import OrderState
 from execution.parent_work import ParentWork
@@ -32,6 +33,7 @@ from portfolio.ledger import WATCHDOG
 from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import Decision
 from portfolio.live_manager.order_facts import SessionMoment, order_context
+from portfolio.live_manager.pending_room import PendingRoom
 from portfolio.live_manager.status import RunStatus
 
 OrderMessage = OrderStatusReport | OpenOrderReport | Execution | Commission | BrokerError
@@ -95,17 +97,24 @@ class OrderDesk:
         bar_end_ns: int,
         price_of: Callable[[str], float],
         moment: SessionMoment | None = None,
+        room: PendingRoom | None = None,
     ) -> None:
         """Send what the decisions ask for, as far as the checks let it out.
 
-        ``moment`` says where in its session the bar ended; None when that isn't known.
+        ``moment`` says where in its session the bar ended; None when that isn't known. ``room`` is what entries
+        may add beside those that still work.
         """
-        plans = []
+        plans: list[Plan] = []
+        crowded: list[Denial] = []
         for decision in decisions:
             if decision.target != decision.position:
                 plan = self._plan(decision, bar_end_ns, price_of(decision.symbol), moment)
-                if plan is not None:
+                objection = room.objection(plan) if room is not None and isinstance(plan, EntryPlan) else None
+                if objection is not None:
+                    crowded.append(objection)
+                elif plan is not None:
                     plans.append(plan)
+        self.tell(crowded, bar_end_ns)
         if not plans:
             return
         submission = self._executor.submit(plans, conditions)
@@ -135,16 +144,10 @@ class OrderDesk:
             )
 
     def withdraw_unwanted(self, target_of: Callable[[str, str], float]) -> None:
-        """Ask for the end of entries that take their time and that the last decision wants no more.
-
-        Market orders, and marketable limits, are left alone: they are as good as filled.
-        """
+        """Ask for the end of entries that take their time and that the last decision wants no more."""
         for state in self._manager.book.pending(purpose=Purpose.ENTRY):
             order = state.order
-            at_once = order.method in {None, ExecutionMethod.MKT} or (
-                order.order_type is OrderType.LIMIT and order.until_ns is None
-            )
-            if not at_once and target_of(order.strategy, order.symbol) * order.side.sign <= 0:
+            if takes_its_time(order) and target_of(order.strategy, order.symbol) * order.side.sign <= 0:
                 self._executor.cancel(order.order_ref, "it is wanted no more")
 
     def _plan(

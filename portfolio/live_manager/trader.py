@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import structlog
 
+from core.config_schema import CapSettings
 from core.events import Bar
 from core.journal import Journal
 from core.records import RecordKind
@@ -20,6 +21,7 @@ from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.decision_cycle import CycleResult, DecisionCycle
 from portfolio.live_manager.order_desk import OrderDesk
 from portfolio.live_manager.order_facts import MarkedSymbols, SessionMoment, ShortSaleTest
+from portfolio.live_manager.pending_room import PendingRoom
 from portfolio.live_manager.restriction_desk import RestrictionDesk
 from portfolio.live_manager.status import RunStatus
 from portfolio.live_manager.veto_desk import VetoDesk
@@ -38,6 +40,8 @@ class Trader:
         Called when a row has been dealt with; the paper gateway's replay waits for it.
     bar_s
         Length of a bar.
+    caps
+        Section of the configuration.
     restrictions
         What holds new risk down; looked at when a session begins.
     veto
@@ -55,6 +59,7 @@ class Trader:
         session_at: Callable[[int], Session | None],
         row_done: Callable[[], None],
         bar_s: int,
+        caps: CapSettings,
         restrictions: RestrictionDesk,
         veto: VetoDesk | None = None,
     ) -> None:
@@ -66,6 +71,7 @@ class Trader:
         self._session_at = session_at
         self._row_done = row_done
         self._bar_s = bar_s
+        self._caps = caps
         self._restrictions = restrictions
         self._veto = veto
         self._session_open_ns: int | None = None
@@ -113,14 +119,20 @@ class Trader:
         self._status.signals += len(result.signals)
         self._desk.withdraw_unwanted(self._cycle.target_of)
         if result.decisions:
-            self._act(row, result, conditions, session)
+            self._act(row, result, conditions, session, account)
         self._row_done()
 
     # --- inside -------------------------------------------------------------------------------------------
 
     def _act(
-        self, row: MarketRow, result: CycleResult, conditions: TradingConditions, session: Session | None
+        self,
+        row: MarketRow,
+        result: CycleResult,
+        conditions: TradingConditions,
+        session: Session | None,
+        account: AccountRow,
     ) -> None:
+        price_of = self._prices(row)
         if not row.is_complete:
             holes = {symbol for symbol, bar in row.bars.items() if not bar.complete} | set(row.missing)
             conditions = replace(conditions, stale_symbols=conditions.stale_symbols | holes)
@@ -128,8 +140,15 @@ class Trader:
             result.decisions,
             conditions,
             bar_end_ns=row.end_ns,
-            price_of=self._prices(row),
+            price_of=price_of,
             moment=None if session is None else SessionMoment.of(session, row.end_ns, self._bar_s),
+            room=PendingRoom(
+                self._caps,
+                self._book,
+                price_of=price_of,
+                nlv=account.nlv,
+                settled_cash=account.settled_cash,
+            ),
         )
         self._marked.note(one.symbol for one in result.decisions if one.target != one.position)
 

@@ -238,6 +238,7 @@ class Line:
             session_at=session_at,
             row_done=lambda: None,
             bar_s=BAR_S,
+            caps=settings.caps,
             restrictions=RestrictionDesk(RestrictionFolder(Path("nowhere"), self.clock), cycle, journal),
         )
         cash = {"amount": str(settings.backtest.cash), "reason": "opening balance"}
