@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def waiting(tmp_path: Path) -> Parts:
     ],
 )
 def test_an_entry_needs_room_beside_what_still_works(
-    waiting: Parts, caps: dict[str, object], entry: EntryPlan, expected: Reason | None
+    waiting: Parts, caps: dict[str, Any], entry: EntryPlan, expected: Reason | None
 ) -> None:
     assert reason(room(waiting, cash=20_000.0, **caps), entry) is expected
 
