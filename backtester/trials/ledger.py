@@ -13,8 +13,9 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,7 @@ from backtester.trials.configurations import UintArray, distinct, merged, sketch
 from core.clock import Clock, SystemClock
 from core.errors import ConfigError, JournalCorrupt, StopTrading
 from core.journal import Head, Journal, read, verify
+from core.journal.reader import connect_read_only
 from core.records import RecordKind
 
 FILE_NAME: Final = "trials.db"
@@ -117,6 +119,7 @@ class TrialLedger:
     def __init__(self, control: Path, clock: Clock | None = None) -> None:
         self.path = control / FILE_NAME
         self._clock = clock or SystemClock()
+        self._journal: Journal | None = None
 
     def record(self, tried: Tried, part: str, numbers: UintArray, sharpes: FloatArray) -> None:
         """Write down trials; durable on return.
@@ -157,16 +160,8 @@ class TrialLedger:
         }
         try:
             with self._alone():
-                journal = Journal(
-                    self.path,
-                    process=PROCESS,
-                    run_id=tried.study,
-                    boot_id=str(os.getpid()),
-                    clock=self._clock,
-                )
-                journal.append(RecordKind.TRIALS, payload)
-                journal.close()
-        except (StopTrading, OSError) as error:
+                self._open().append(RecordKind.TRIALS, payload)
+        except (StopTrading, OSError, sqlite3.Error) as error:
             raise ConfigError(
                 [f"the trial ledger {self.path} can't be written, so nothing may be tried: {error}"]
             ) from None
@@ -241,6 +236,20 @@ class TrialLedger:
         for record in read(self.path, after=head.seq - 1):
             return record.seq == head.seq and record.hash == head.hash
         return False
+
+    def _open(self) -> Journal:
+        """Journal for the next record; kept open as long as nobody else has written, for opening one checks its end."""
+        journal = self._journal
+        if journal is not None:
+            with closing(connect_read_only(self.path)) as connection:
+                newest = connection.execute("SELECT max(seq) FROM records").fetchone()[0] or 0
+            if newest == journal.head.seq:
+                return journal
+            journal.close()
+        self._journal = Journal(
+            self.path, process=PROCESS, run_id="trials", boot_id=str(os.getpid()), clock=self._clock
+        )
+        return self._journal
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -81,7 +81,7 @@ def _add_walk_forward(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="configurations tried before this study; they count too",
+        help="configurations tried elsewhere; they count too, as those in the trial ledger do",
     )
 
 

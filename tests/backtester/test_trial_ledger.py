@@ -169,6 +169,16 @@ def test_a_changed_a_removed_and_a_forgotten_record_are_noticed(tmp_path: Path):
     assert not ledger.holds(Head(seq=2, hash="another"))
 
 
+def test_two_that_write_by_turns_keep_one_chain(tmp_path: Path):
+    first, second = TrialLedger(tmp_path), TrialLedger(tmp_path)
+    for place in range(6):
+        (first, first, second)[place % 3].record(TRIED, str(place), numbers(place, 4), np.zeros(4))
+    head = second.head()
+    assert head is not None
+    assert head.seq == 6
+    assert first.counts(TRIED).configurations == 24
+
+
 def test_many_processes_write_one_ledger(tmp_path: Path):
     script = (
         "import sys, numpy as np; from pathlib import Path; from dataclasses import replace\n"
