@@ -301,7 +301,7 @@ class IBExecutor:
 
     def amendment(self, stop: OrderState, quantity: Decimal) -> Outgoing:
         """Message that changes the total quantity of a working stop, and leaves one that trails where it has moved to."""
-        order = replace(stop.order, quantity=quantity, stop_price=stop.stop_price)
+        order = replace(self._factory.as_it_stands(stop), quantity=quantity)
         parent = self.manager.book.get(order.parent_ref) if order.parent_ref is not None else None
         # While the parent works the broker wants it repeated (105); one that has ended it no longer finds (135).
         parent_id = parent.order_id if parent is not None and parent.is_live else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 from core.events import Order
-from core.vocabulary import OrderType, Purpose, TimeInForce
+from core.vocabulary import OrderType, Purpose, Side, TimeInForce
 from execution.methods.selection import Selection
 from execution.order_ref import OrderRefSequence
 from execution.order_state import OrderState
@@ -108,6 +109,17 @@ class OrderFactory:
             root_ref=None if plan.sequel is None else plan.sequel.root_ref,
         )
 
+    def as_it_stands(self, stop: OrderState) -> Order:
+        """Repeat a working stop's order, with one that trails where it has moved to."""
+        order, price = stop.order, stop.trailed_to
+        if price is None:
+            return order
+        return replace(order, stop_price=self._on_grid(order.symbol, order.side, price))
+
+    def _on_grid(self, symbol: str, side: Side, price: Decimal) -> Decimal:
+        """Round a price that the broker has told: a stop trails by its distance, and may stand between two ticks."""
+        return self._grid.stop(symbol, side, float(price))
+
     def stop(self, action: PlaceStop, created_ns: int) -> Order:
         """Make a new protective stop for a position that lost its own."""
         ref = self._refs.next(Purpose.STOP)
@@ -121,7 +133,7 @@ class OrderFactory:
             purpose=Purpose.STOP,
             reason="the position had no stop",
             created_ns=created_ns,
-            stop_price=action.stop_price,
+            stop_price=self._on_grid(action.symbol, action.side, action.stop_price),
             trailing_amount=action.trailing_amount,
             time_in_force=TimeInForce.GTC,
             oca_group=_group_of(ref),

@@ -90,6 +90,17 @@ def test_a_reduction_carries_what_the_stop_has_gained() -> None:
     assert exit_.order.purpose is Purpose.EXIT
 
 
+def test_a_stop_that_stands_between_two_ticks_is_named_at_the_nearer_one() -> None:
+    desk = Trailed()
+    desk.manager.on_open_order(report(desk.stop, "183.5049"))
+    desk.executor.submit([desk.exit(100, 40)], OPEN)
+    assert desk.broker.placed[-2].order.stop_price == D("183.51"), "any other price is refused (110)"
+    desk.tell(desk.stop, BrokerStatus.CANCELLED)
+    desk.fill(desk.state(desk.broker.placed[-1].order.order_ref), 40)
+    desk.look_after()
+    assert desk.broker.placed[-1].order.stop_price == D("183.51")
+
+
 def test_bars_tell_where_the_stop_stands_at_least() -> None:
     desk = Trailed()
     desk.watch.on_bars(bar(195.0, 189.0, 194.0))
