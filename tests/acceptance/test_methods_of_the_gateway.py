@@ -36,8 +36,8 @@ def done(client, number, status="Filled"):
     client.wait_for("orderStatus", lambda given, state, *_: (given, state) == (number, status))
 
 
-def test_the_official_client_works_an_order_by_twap_and_reads_it_back(port):
-    with official_client(port, 1) as client:
+def test_the_official_client_works_an_order_by_twap_and_reads_it_back():
+    with running_gateway(*REPLAY) as gateway, official_client(gateway.port, 1) as client:
         start_clock(client)
         number = next_id(client)
         params = [
@@ -102,14 +102,23 @@ def wait(ib, condition, what):
         ib.sleep(0.01)
 
 
-def test_ib_async_works_orders_by_every_method(port):
+@pytest.fixture
+def own_port():
+    """A gateway of one test, whose clock starts with it."""
+    with running_gateway(*REPLAY) as gateway:
+        yield gateway.port
+
+
+def test_ib_async_works_orders_by_every_method(own_port):
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     ib = ib_async.IB()
-    ib.connect("127.0.0.1", port, clientId=21, timeout=DEADLINE_S)
+    ib.connect("127.0.0.1", own_port, clientId=21, timeout=DEADLINE_S)
     try:
         contract = ib_async.Stock("AAPL", "SMART", "USD")
         ib.qualifyContracts(contract)
+        bars = ib.reqRealTimeBars(contract, 5, "TRADES", True)  # the clock starts with it
+        wait(ib, lambda: bars, "the first bar")
         tag = ib_async.TagValue
         wanted = {
             "Adaptive": [tag("adaptivePriority", "Urgent")],
