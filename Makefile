@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help setup setup-dev paper parity governance-study test check format lint type imports shell fmt bench chaos fuzz lock clean
+.PHONY: help setup setup-dev paper parity governance-study test check format lint type imports shell fmt bench chaos fuzz audit lock clean
 
 BIN := .venv/bin
 # Two workers: most tests wait for processes. Each has its own ports, sockets and folders. PYTEST_OPTIONS= runs them in order.
@@ -58,6 +58,9 @@ chaos: setup-dev ## play the fault catalogue at random (CHAOS_SCALE=small|full);
 
 fuzz: setup-dev ## coverage-guided fuzzing of every parser of outside data (FUZZ_SECONDS=60)
 	@$(BIN)/python -m tests.fuzz
+
+audit: setup-dev ## known holes of the locked packages, by pip-audit (needs the network)
+	@for lock in requirements*.lock; do echo "$$lock"; $(BIN)/uv tool run pip-audit --no-deps --disable-pip --requirement "$$lock"; done
 
 # The smaller locks are held to the versions of the development lock, so all environments run the same code.
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

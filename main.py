@@ -29,6 +29,7 @@ from core.identity import Identity, read_ipc_key
 from core.journal import Journal
 from core.locks import InstanceLock
 from core.logging import log_uncaught_errors, setup
+from core.private_files import keep_others_from_writing
 from core.records import RecordKind
 from core.vocabulary import HaltLevel, HaltReason
 from core.wire_ring import WireRing
@@ -64,6 +65,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> ExitCode:
     """Run until stopped or halted; the exit code tells how it ended."""
     options = parse(arguments)
+    keep_others_from_writing()
     clock = SystemClock()
     try:
         loaded = load_settings(options.config, os.environ)

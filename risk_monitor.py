@@ -24,6 +24,7 @@ from core.ib_wrapper.session import IBSession
 from core.identity import Identity, read_ipc_key
 from core.locks import InstanceLock, is_locked
 from core.logging import log_uncaught_errors, setup
+from core.private_files import keep_others_from_writing
 from core.records import RecordKind
 from core.wire_ring import WireRing
 from risk.alerts import AlertHelper, Alerts, Severity
@@ -38,6 +39,7 @@ CLOCK = SystemClock()
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     options = _parse(arguments)
+    keep_others_from_writing()
     try:
         loaded = load_settings(options.config, os.environ)
         folders = loaded.folders

@@ -15,6 +15,7 @@ from core.errors import AlreadyRunning, BackstopError, ConfigError
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder
 from core.locks import InstanceLock
+from core.private_files import keep_others_from_writing
 from dashboard.sources import GatewayView, read_gateway_status
 from dashboard.view import format_market_date
 from scripts import control, launch
@@ -34,7 +35,7 @@ class _Announcer:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        file.write_text("", encoding="utf-8")
+        write_atomic(file, b"", durable=False)
         self.to_terminal = True
 
     @property
@@ -52,6 +53,7 @@ class _Announcer:
 
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    keep_others_from_writing()
     try:
         options = parse(arguments, ROOT)
         if options.action is Action.RUN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -12,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from core.csv_log import OrderSubmissionLog, OrderSubmissionTail
+from ml.registry.writer import add_version
+from portfolio.veto.manifest import MODEL_FILE
+from portfolio.veto.store import UnusableModel, read_version
+from tests import veto_models
 from tests.execution.orders import make_order
 from tests.risk.stage import ROOT
 
@@ -59,3 +64,26 @@ def test_no_text_of_an_order_becomes_a_line_a_formula_or_a_path(tmp_path: Path, 
     assert not rows[1][3].startswith(("=", "+", "-", "@", "\t"))
     assert len(OrderSubmissionTail(path).poll()) == 1
     assert [one.name for one in tmp_path.iterdir()] == ["logs"]
+
+
+class _Bomb:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return Path.touch, (self.target,)
+
+
+def test_a_pickle_in_the_place_of_a_model_is_refused_and_not_executed(tmp_path: Path) -> None:
+    traded = veto_models.signals("momentum")
+    manifest = veto_models.hand_manifest(traded)
+    bomb = pickle.dumps(_Bomb(tmp_path / "pwned"))
+    own = tmp_path / "veto" / "momentum"
+    version = add_version(own, manifest, {MODEL_FILE: bomb})  # with the right hash, as an insider would
+    with pytest.raises(UnusableModel):
+        read_version(own, version)
+    assert not (tmp_path / "pwned").exists()
+    pickle.loads(bomb)
+    assert (tmp_path / "pwned").exists(), "it was a bomb"
