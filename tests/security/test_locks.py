@@ -81,7 +81,7 @@ def test_nothing_that_trades_is_under_a_licence_that_would_bind_the_project() ->
             about = metadata.metadata(name.split(";")[0])
         except metadata.PackageNotFoundError:
             continue  # of another platform
-        said = [about.get("License-Expression") or "", *(about.get_all("Classifier") or [])]
+        said = [" ".join(about.get_all("License-Expression") or []), *(about.get_all("Classifier") or [])]
         licences = [one for one in said if one.startswith("License ::") or one == said[0]]
         binding = [
             one for one in licences if _COPYLEFT.search(one) and "Lesser" not in one and "LGPL" not in one

@@ -35,10 +35,10 @@ def unsafe(tree: ast.AST) -> Iterator[str]:
         if isinstance(called, ast.Name) and called.id in UNSAFE_CALLS:
             yield f"line {node.lineno}: calls {called.id}"
         if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-            name = (called.value.id, called.attr)
-            if name in UNSAFE_METHODS:
-                yield f"line {node.lineno}: calls {'.'.join(name)}"
-            if name == ("yaml", "load") and not any(
+            whole = (called.value.id, called.attr)
+            if whole in UNSAFE_METHODS:
+                yield f"line {node.lineno}: calls {'.'.join(whole)}"
+            if whole == ("yaml", "load") and not any(
                 "Loader" in ast.dump(one) for one in [*node.args[1:], *node.keywords]
             ):
                 yield f"line {node.lineno}: yaml.load without a loader"
