@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from core.config_schema import Settings
 from core.exit_codes import ExitCode
 from core.reasons import Reason
 from core.vocabulary import HaltReason
+from portfolio.breaks import BreakKind
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
@@ -33,6 +35,30 @@ def test_every_halt_reason_says_what_it_means_what_to_check_and_how_to_go_on(rea
 def test_the_runbook_describes_no_reason_that_does_not_exist() -> None:
     reasons = (ROOT / "docs" / "runbook.md").read_text().partition("# Reasons")[2].partition("\n# ")[0]
     assert set(sections(reasons, 2)) == {reason.value for reason in HaltReason}
+
+
+def part(title: str) -> str:
+    """Text of a part of the runbook."""
+    return (ROOT / "docs" / "runbook.md").read_text().partition(f"\n# {title}\n")[2].partition("\n# ")[0]
+
+
+def test_the_runbook_says_what_to_do_about_every_kind_of_break() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", part("Breaks"), re.MULTILINE)) == set(BreakKind)
+
+
+def test_the_runbook_explains_every_alert_that_has_a_name() -> None:
+    named = set()
+    for path in (ROOT / "risk").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "tell"
+            ):
+                keys = [one.value for one in node.keywords if one.arg == "key"]
+                named |= {key.value for key in keys if isinstance(key, ast.Constant)}
+    assert len(named) > 5
+    assert set(re.findall(r"^\| `(\w+)` \|", part("Alerts"), re.MULTILINE)) == named
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
