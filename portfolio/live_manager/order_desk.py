@@ -144,10 +144,18 @@ class OrderDesk:
             )
 
     def withdraw_unwanted(self, target_of: Callable[[str, str], float]) -> None:
-        """Ask for the end of entries that take their time and that the last decision wants no more."""
-        for state in self._manager.book.pending(purpose=Purpose.ENTRY):
+        """Ask for the end of entries and exits that take their time and that the last decision wants no more."""
+        for state in self._manager.book.pending():
             order = state.order
-            if takes_its_time(order) and target_of(order.strategy, order.symbol) * order.side.sign <= 0:
+            if order.purpose is Purpose.STOP or not takes_its_time(order):
+                continue
+            target = target_of(order.strategy, order.symbol)
+            position = float(self._book.position(order.strategy, order.symbol))
+            if order.purpose is Purpose.ENTRY:
+                unwanted = target * order.side.sign <= 0
+            else:
+                unwanted = target * position > 0 and abs(target) >= abs(position)
+            if unwanted:
                 self._executor.cancel(order.order_ref, "it is wanted no more")
 
     def _plan(

@@ -13,6 +13,7 @@ from core.config_schema import CapSettings
 from core.events import Bar
 from core.journal import Journal
 from core.records import RecordKind
+from core.vocabulary import HaltLevel
 from data.bar_assembler import MarketRow
 from data.exchange_calendar import Session
 from execution.plans import Denial, TradingConditions
@@ -117,7 +118,8 @@ class Trader:
         )
         self._record(row, result, value)
         self._status.signals += len(result.signals)
-        self._desk.withdraw_unwanted(self._cycle.target_of)
+        if conditions.halt_level < HaltLevel.HALTED:
+            self._desk.withdraw_unwanted(self._cycle.target_of)
         if result.decisions:
             self._act(row, result, conditions, session, account)
         self._row_done()

@@ -43,12 +43,13 @@ def room(tmp_path: Path) -> Iterator[MakeRoom]:
             config: str = QUICK,
             seed: int = 1,
             environment: dict[str, str] | None = None,
+            gateway: tuple[str, ...] = (),
             **options: Any,
         ) -> EngineRoom:
             folder = tmp_path / f"project{seed}"
             folder.mkdir()
             made = RoomStage(folder, config=config, faults=faults)
-            made.seed = seed
+            made.seed, made.gateway = seed, gateway
             stage = stack.enter_context(made)
             stage.environment |= {f"BACKSTOP__{name}": value for name, value in (environment or {}).items()}
             opened: AbstractContextManager[EngineRoom] = engine_room(stage, **options)

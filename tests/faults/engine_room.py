@@ -259,6 +259,9 @@ class RoomStage(Stage):
 
     def start_gateway(self, *options: str) -> Any:
         """Start the gateway."""
-        return super().start_gateway("--speed", "20", "--seed", str(self.seed), *options)
+        fixed = ("--speed", "20", "--seed", str(self.seed), *self.gateway)
+        return super().start_gateway(*fixed, *options)
 
     seed = 1
+    gateway: tuple[str, ...] = ()
+    """Further options of the gateway."""

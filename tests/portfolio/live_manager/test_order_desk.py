@@ -154,3 +154,18 @@ def test_a_trailing_stop_that_has_moved_is_no_break_and_is_noted(parts: Parts) -
         assert state is not None
         assert state.stop_price == Decimal("187.40")
     assert entry.order.order_ref not in {one.order_ref for one in parts.desk.live_orders()}
+
+
+@pytest.mark.parametrize(
+    ("target", "withdrawn"), [(0.0, False), (40.0, False), (100.0, True), (-100.0, False)]
+)
+def test_an_exit_that_takes_its_time_is_withdrawn_when_the_position_is_wanted_again(
+    tmp_path: Path, target: float, withdrawn: bool
+) -> None:
+    parts = Parts(tmp_path, exit_method="MOC")
+    parts.act(100)
+    parts.fill(1, 100, index=0)
+    parts.act(0, position=100)
+    assert parts.broker.placed[-1].order.order_type == "MOC"
+    parts.desk.withdraw_unwanted(lambda _strategy, _symbol: target)
+    assert bool(parts.broker.cancelled) is withdrawn
