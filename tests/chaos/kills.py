@@ -186,15 +186,21 @@ def runaway_main(seed: int, scratch: Path, keep: Path) -> Outcome:
     outcome = Outcome()
     folder = scratch / "project"
     folder.mkdir()
-    with attempt(outcome, f"P9 seed {seed}", folder, keep), Stage(folder) as stage:
-        chance = random.Random(seed)
-        options = ("--positions", "3", "--orders", "10", "--rate", "45", *(("--deaf",) if seed % 2 else ()))
-        _peer_and_watchdog(stage, *options)
-        time.sleep(chance.uniform(0.0, 0.5))
-        stage.kill_now.touch()
-        assert stage.await_kill()["flat"]
-        outcome.kill_times(stage)
-        assert stage.ask_account() == ({}, 0)
+    chance = random.Random(seed)
+    with attempt(outcome, f"P9 seed {seed}", folder, keep, runs=LIQUIDATIONS), Stage(folder) as stage:
+        for number in range(1, LIQUIDATIONS + 1):
+            (stage.folder / "peer.out").unlink(missing_ok=True)
+            deaf = ("--deaf",) if (seed + number) % 2 else ()
+            peer = _peer_and_watchdog(stage, "--positions", "3", "--orders", "10", "--rate", "45", *deaf)
+            time.sleep(chance.uniform(0.0, 0.5))
+            stage.kill_now.touch()
+            wait_for(lambda count=number: len(stage.records("kill_ended")) >= count, "the end of the kill")  # type: ignore[misc]
+            assert stage.await_kill()["flat"]
+            outcome.kill_times(stage)
+            assert stage.ask_account() == ({}, 0)
+            peer.kill()
+            peer.wait()
+            _rearm(stage)
         outcome.look(stage)
     return outcome
 

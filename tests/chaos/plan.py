@@ -97,7 +97,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
     "P1": Campaign("kills.killed_main", _scales(5, 150), "SIGKILL cycles"),
     "P2": Campaign("kills.silent_main", _scales(6, 100), "mains killed or stopped"),
     "P7": Campaign("kills.both_killed", _scales(6, 200), "liquidations, five a unit"),
-    "P9": Campaign("kills.runaway_main", _scales(12, 1000), "liquidations"),
+    "P9": Campaign("kills.runaway_main", _scales(3, 200), "liquidations, five a unit"),
     "L1": Campaign("kills.loaded_kill", _scales(8, 100), "kills"),
     "N1": Campaign("wires.half_open", _scales(3, 50), "connections"),
     "N2": Campaign("wires.restarts", _scales(2, 20), "restarts"),
