@@ -138,7 +138,10 @@ class FlightRecorder:
         """Say what became of files whose writers have ended."""
         for writer in [one for one in self._writers if one.poll() is not None]:
             self._writers.remove(writer)
-            said = writer.stdout.read().decode(errors="replace").strip() if writer.stdout else ""
+            said = ""
+            if writer.stdout is not None:
+                with writer.stdout as output:
+                    said = output.read().decode(errors="replace").strip()
             text = said.splitlines()[-1] if said else f"its writer ended with {writer.returncode}"
             self._say(f"incident: {text}" if writer.returncode == 0 else f"no incident file: {text}")
 
