@@ -19,8 +19,8 @@ R5. An order that we believe to be working and that the broker doesn't show is *
 R6. An intent that was journaled but perhaps never sent, and that the broker shows neither as open nor as executed, is
     *unsent*: reported, never sent.
 R7. An open order at the broker that we don't know is foreign: a break on its symbol; a closing order of the watchdog is
-    not. One that we know but believed finished is *revived*: reported, and cancelled by the order manager. Not so when
-    its end may have crossed the answer.
+    not. One that we know but believed finished is *revived*: reported, and followed again by the order manager when we
+    had only given it up, else cancelled. Not so when its end may have crossed the answer.
 R8. Cash is compared only when both sides are known and no order has moved since the question, against a tolerance
     for what the broker books later (interest, rounding of commissions). Like R4 a difference is deferred once.
 """

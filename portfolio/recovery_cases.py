@@ -7,7 +7,7 @@ test under its name (``tests/portfolio/live_manager/test_recovery_cases.py``).
 
 M1. An order that the broker shows twice is cancelled in both incarnations.
 M2. An order of ours that two complete answers in a row don't show, neither as open nor by executions to come, is ended as gone.
-M3. An order that had ended for us before the question, and that the broker still works, is cancelled until it is gone.
+M3. An order that was filled, cancelled or rejected for us before the question, and that the broker still works, is cancelled until it is gone.
 """
 
 from __future__ import annotations
@@ -120,12 +120,21 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         name="order_ended_and_open",
-        ours="ended before the question",
+        ours="filled, cancelled or rejected before the question",
         broker="open",
         rule="R7, M3",
         outcome=Outcome.CANCELLED,
         kind=BreakKind.REVIVED_ORDER,
         why="what it fills yet is too much",
+    ),
+    Case(
+        name="order_given_up_and_open",
+        ours="ended as gone or as not sent",
+        broker="open",
+        rule="R7",
+        outcome=Outcome.FOLLOWED,
+        kind=BreakKind.REVIVED_ORDER,
+        why="it had arrived after all",
     ),
     Case(
         name="order_open_twice",

@@ -59,11 +59,11 @@ class Scene:
             status_of(state.order, state.order_id, BrokerStatus.CANCELLED, perm_id=900 + state.order_id)
         )
 
-    def only_intended(self) -> None:
-        """Make a restart of it whose journal ends with the intents."""
+    def believe(self, phase: OrderPhase) -> None:
+        """Have both orders in a phase, as a restart would that read it in the journal."""
         for state in (self.entry, self.stop):
             book = self.parts.manager.book
-            book._orders[state.order_ref] = replace(self.state(state.order_ref), phase=OrderPhase.INTENDED)
+            book._orders[state.order_ref] = replace(self.state(state.order_ref), phase=phase)
 
     def fill(self, quantity: int = 100, number: int = 1) -> Execution:
         return self.parts.execution(number, quantity, index=0)
@@ -132,13 +132,13 @@ def play_execution_foreign(scene: Scene) -> None:
 
 
 def play_order_intended_and_open(scene: Scene) -> None:
-    scene.only_intended()
+    scene.believe(OrderPhase.INTENDED)
     scene.answer()
     assert scene.state(scene.entry.order_ref).phase is OrderPhase.WORKING
 
 
 def play_order_intended_and_unknown(scene: Scene) -> None:
-    scene.only_intended()
+    scene.believe(OrderPhase.INTENDED)
     scene.open = ()
     scene.answer()
     assert scene.state(scene.entry.order_ref).phase is OrderPhase.INTENDED, "one answer is not enough"
@@ -173,6 +173,14 @@ def play_order_ended_and_open(scene: Scene) -> None:
     scene.parts.fill(1, 100, index=0)
     scene.executions, scene.held = (scene.fill(100),), {"IBM": 100}
     scene.answer()
+
+
+def play_order_given_up_and_open(scene: Scene) -> None:
+    scene.works()
+    scene.believe(OrderPhase.GONE)
+    scene.answer()
+    assert scene.state(scene.entry.order_ref).phase is OrderPhase.WORKING
+    assert scene.parts.broker.cancelled == []
 
 
 def play_order_open_twice(scene: Scene) -> None:
