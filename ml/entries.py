@@ -135,7 +135,7 @@ def label_entries(
     if settings.trails(strategy.name):
         raise ValueError(f"{strategy.name}: labels know fixed stops only, but stop_kind is trailing")
     names = tuple(FEATURES[name].name for name in features)
-    table = _features(market, names)
+    table = feature_table(market, names)
     signals = scan_signals([strategy], market.signal_bars(), market.symbols)[:, 0]
     atr = scan_market(market.signal_bars(), settings.sizing.atr_window).atr
     costs, barriers = costs_of(settings.backtest), barriers or Barriers()
@@ -193,23 +193,26 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _FeatureTable:
+class FeatureTable:
+    """Features by session: ``available_ns`` of shape (sessions,), ``values`` of shape (sessions, symbols, features)."""
+
     available_ns: IntArray
     values: FloatArray
-    """Shape (sessions, symbols, features)."""
 
     def row_at(self, moment_ns: int, column: int) -> FloatArray | None:
+        """Newest values that could be used at a moment; None before the first."""
         place = int(np.searchsorted(self.available_ns, moment_ns, side="right")) - 1
         return None if place < 0 else self.values[place, column]
 
 
-def _features(market: Market, names: tuple[str, ...]) -> _FeatureTable:
+def feature_table(market: Market, names: tuple[str, ...]) -> FeatureTable:
+    """Compute features over a market's sessions."""
     tables = daily_tables(market)
     panel = panel_of(tables)
     values = compute(panel, names)
     order = [panel.symbols.index(symbol) for symbol in market.symbols]
     closes = np.unique(np.concatenate([table.end_ns for table in tables.values()]))
-    return _FeatureTable(
+    return FeatureTable(
         available_ns=closes + AVAILABLE_AFTER_NS,
         values=np.stack([values[name][:, order] for name in names], axis=2),
     )

@@ -20,7 +20,7 @@ from features.catalogue import FEATURES
 from ml.entries import DEFAULT_FEATURES
 from ml.evaluation import TESTS
 from ml.labels import Barriers
-from ml.training import Trained, train
+from ml.training import NothingToTrain, Trained, train
 from strategy.registry import create
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ Live trading uses a model only for the signals it was trained on: the same param
 A model that was refused is kept in the registry, with its card, and can't be promoted.
 
 features by default: {", ".join(DEFAULT_FEATURES)}
-exit codes: 0 passed, {REFUSED} refused, 2 wrong usage or too little data
+exit codes: 0 passed, {REFUSED} refused, 2 wrong usage
 """
 
 
@@ -47,6 +47,9 @@ def main(arguments: Sequence[str]) -> int:
     except (ConfigError, DataError) as error:
         print("\n".join(error.problems), file=sys.stderr)
         return ExitCode.USAGE
+    except NothingToTrain as error:
+        print(f"REFUSED: {error}")
+        return REFUSED
     except (Rejected, ValueError) as error:
         print(error, file=sys.stderr)
         return ExitCode.USAGE

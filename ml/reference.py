@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ml.entries import Entries
 from ml.evaluation import OutOfSample
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ class Reference:
     Attributes
     ----------
     quantiles
-        Of each feature in training, shape (101,), by name.
+        Of each feature on all days of the training's time, shape (101,), by name.
     brier, calibration_error
         Of the out-of-sample forecasts.
     mean_return, deviation
@@ -73,14 +73,23 @@ class Reference:
 
 
 def reference_of(
-    entries: Entries, found: OutOfSample, *, brier: float, calibration_error: float
+    names: Sequence[str], rows: FloatArray, found: OutOfSample, *, brier: float, calibration_error: float
 ) -> Reference:
-    """Take the reference from the training set and from what was judged out of sample."""
+    """Take the reference from the training's time and from what was judged out of sample.
+
+    Parameters
+    ----------
+    names, rows
+        Features of all days and symbols, shape (rows, features): entries alone are special days. NaN is left out.
+    found, brier, calibration_error
+        What was judged, and how well.
+    """
     grid = np.linspace(0.0, 1.0, POINTS)
     returns = (found.entries.earned / found.entries.staked)[found.approved]
     return Reference(
         quantiles={
-            name: np.quantile(entries.rows[:, place], grid) for place, name in enumerate(entries.names)
+            name: np.nanquantile(rows[:, place], grid, method="inverted_cdf")
+            for place, name in enumerate(names)
         },
         brier=brier,
         calibration_error=calibration_error,

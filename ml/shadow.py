@@ -7,7 +7,7 @@ ends as a real position does (`ml.labels`). What the caps would have made of the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from strategy.registry import create_enabled
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowFill:
-    """A vetoed entry and how it would have ended.
+    """A judged entry and how it would have ended; `vetoed` says how it was judged.
 
     ``quantity`` is signed; ``earned`` None, and ``barrier`` empty, while the bars don't bring it to its end.
     """
@@ -40,6 +40,7 @@ class ShadowFill:
     strategy: str
     symbol: str
     quantity: int
+    vetoed: bool
     enforced: bool
     probability: float
     barrier: str = ""
@@ -95,7 +96,8 @@ def shadows_of(
     ]
     source = open_source(data, settings.universe.symbols, calendar_name=settings.universe.calendar)
     market = align(source.tables, source.calendar, settlement_days=settings.caps.settlement_days)
-    fills = follow(records, market, settings, create_enabled(settings.strategies))
+    followed = follow(records, market, settings, create_enabled(settings.strategies))
+    fills = tuple(one for one in followed if one.vetoed)
     ended = [one for one in fills if one.earned is not None]
     outcomes = [one.payload["outcome"] for one in records]
     return Shadows(
@@ -114,16 +116,16 @@ def shadows_of(
 def follow(
     records: Iterable[Record], market: Market, settings: Settings, strategies: Iterable[Strategy]
 ) -> tuple[ShadowFill, ...]:
-    """Bring every vetoed entry to its end, as far as the bars go."""
-    vetoed = [one for one in records if one.payload["outcome"] == Outcome.VETOED]
+    """Bring every entry with a probability to its end, as far as the bars go."""
+    judged = [one for one in records if one.payload["outcome"] != Outcome.UNKNOWN]
     by_name = {strategy.name: strategy for strategy in strategies}
     signals = {
         name: scan_signals([by_name[name]], market.signal_bars(), market.symbols)[:, 0]
-        for name in sorted({text(one.payload, "strategy") for one in vetoed})
+        for name in sorted({text(one.payload, "strategy") for one in judged})
         if name in by_name
     }
     fills = []
-    for record in vetoed:
+    for record in judged:
         fill = _fill_of(record)
         if fill.strategy in signals and fill.symbol in market.symbols and fill.quantity:
             fill = _ended(fill, record, market, settings, signals[fill.strategy])
@@ -138,6 +140,7 @@ def _fill_of(record: Record) -> ShadowFill:
         strategy=text(payload, "strategy"),
         symbol=text(payload, "symbol"),
         quantity=int(text(payload, "quantity")),
+        vetoed=payload["outcome"] == Outcome.VETOED,
         enforced=bool(payload["enforced"]),
         probability=float(str(payload["probability"])),
     )
@@ -165,13 +168,8 @@ def _ended(
     label: Label | None = label_entry(path, entry, Barriers(max_bars=len(known)), costs_of(settings.backtest))
     if label is None:
         return fill
-    return ShadowFill(
-        decided_ns=fill.decided_ns,
-        strategy=fill.strategy,
-        symbol=fill.symbol,
-        quantity=fill.quantity,
-        enforced=fill.enforced,
-        probability=fill.probability,
+    return replace(
+        fill,
         barrier=label.barrier,
         earned=label.earned,
         returned=label.earned / (entry.quantity * label.entry_price),

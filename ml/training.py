@@ -13,7 +13,7 @@ from core.code_version import code_version
 from core.config_schema import Settings
 from core.errors import Rejected
 from features.catalogue import FEATURES
-from ml.entries import DEFAULT_FEATURES, Entries, label_entries
+from ml.entries import DEFAULT_FEATURES, Entries, feature_table, label_entries
 from ml.evaluation import Figures, OutOfSample, figures_of, verdict_on, walk_forward
 from ml.fitting import Fitted, best_of, fit_best
 from ml.labels import Barriers
@@ -142,8 +142,10 @@ def train(
     version = None
     promoted = False
     if registry is not None:
+        table = feature_table(market, entries.names).values
         reference = reference_of(
-            entries,
+            entries.names,
+            table.reshape(-1, len(entries.names)),
             found["best"],
             brier=figures["best"].brier,
             calibration_error=figures["best"].calibration_error,
