@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bench_bars, bench_fold, bench_kill, bench_tca, bench_ticks, bench_watchdog
+from tests.bench import bench_bars, bench_fold, bench_kill, bench_tca, bench_ticks, bench_veto, bench_watchdog
 from tests.bench.report import Row, percentile, row, table, write_json
 
 KEYS = {"work", "case", "unit", "n", "p50", "p99", "max", "target", "reference", "ratio"}
@@ -74,6 +74,11 @@ def test_a_missed_target_is_told(p99: float, verdict: str) -> None:
     made = row("work", "case", "ms", [1.0, p99], target=50.0)
     assert made.verdict == verdict
     assert verdict in table([made])
+
+
+def test_the_look_up_of_a_verdict_is_timed(tmp_path: Path) -> None:
+    (one,) = check(bench_veto.run(1, say), tmp_path)
+    assert "500 symbols" in one.note
 
 
 def test_the_fold_of_a_long_journal_is_timed(tmp_path: Path) -> None:

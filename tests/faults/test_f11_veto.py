@@ -5,6 +5,7 @@ One real main.py on the paper gateway, beside the real watchdog, is led from one
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -33,6 +34,9 @@ FRESH, OLD = date(2012, 11, 9), date(2012, 10, 1)
 class VetoStage(TradingStage):
     """A replay slow enough to be led through many faults within a few sessions."""
 
+    seen = 0
+    """Rulings that earlier steps have waited for."""
+
     def start_gateway(self, *options: str) -> Any:
         self.extra = CONFIG
         return super(TradingStage, self).start_gateway("--speed", "600", *options)
@@ -41,18 +45,19 @@ class VetoStage(TradingStage):
         return [dict(one.payload) for one in self.main_records("veto")]
 
     def await_unknown(self, *words: str) -> None:
-        """Wait until every symbol's entry is denied for a reason that holds these words."""
+        """Wait until every symbol's entry is newly denied for a reason that holds these words."""
 
         def told() -> bool:
             assert self.main.poll() is None, self.output("main")[-3000:]
             details = {
                 one["symbol"]: one["detail"]
-                for one in self.rulings()
+                for one in self.rulings()[self.seen :]
                 if one["outcome"] == "unknown" and all(word in one["detail"] for word in words)
             }
             return set(details) == set(self.symbols)
 
         wait_for(told, f"entries denied because of {words}", 60.0)
+        self.seen = len(self.rulings())
         assert self.main_records("order_intent") == []
 
 
@@ -107,6 +112,15 @@ def test_no_corrupt_wrong_or_stale_model_or_features_let_an_entry_out(stage: Vet
         break_it()
         stage.await_unknown(*words)
 
+    # A locked store: its publisher fails (tests/feature_repo/test_store.py), so what it left grows old; main waits for nobody.
+    store = sqlite3.connect(control / "features" / "online.db", isolation_level=None)
+    store.execute("CREATE TABLE held (number INTEGER)")
+    store.execute("BEGIN EXCLUSIVE")
+    veto_models.publish(control, close_of(OLD), dict.fromkeys(stage.symbols, 3.0))
+    stage.await_unknown("too_old")
+    opened = [str(one.resolve()) for one in Path(f"/proc/{stage.main.pid}/fd").iterdir()]
+    assert not [one for one in opened if "/features/" in one]
+
     # All is well: what is approved is bought, what is not isn't, and the restored model is the one that is asked.
     veto_models.publish(control, close_of(FRESH), {**sure, "IBM": -1.0})
     bought = wait_for(
@@ -122,6 +136,8 @@ def test_no_corrupt_wrong_or_stale_model_or_features_let_an_entry_out(stage: Vet
     assert last["IBM"]["probability"] == pytest.approx(0.2689, abs=1e-4)
     assert last["IBM"]["contributions"][0] == ["ret_5", -1.0]
     assert last["IBM"]["threshold"] == 0.5
+
+    store.close()
 
     # Said once a session and fault-free otherwise: denials are told, nothing halted, the journal is whole.
     assert {one.payload["symbol"] for one in stage.main_records("order_intent")} <= {"AAPL", "MSFT"}
