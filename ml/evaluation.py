@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -145,17 +146,19 @@ def figures_of(found: OutOfSample, *, seed: int) -> Figures:
     )
 
 
-def gain_of(decided_ns: npt.NDArray[np.int64], saved: FloatArray, *, seed: int) -> Gain:
+def gain_of(
+    decided_ns: npt.NDArray[np.int64], saved: FloatArray, *, seed: int, period: Literal["D", "M"] = "M"
+) -> Gain:
     """Sum of what was saved, and its interval by a circular block bootstrap of calendar months.
 
     Entries of a month hang together, across symbols too, so months are drawn and not entries, three in a row (Politis and Romano
-    1992). A month without entries counts as 0.
+    1992). A month without entries counts as 0. ``period`` D draws days instead, for what is too young to have months.
     """
-    months = decided_ns.astype("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
+    months = decided_ns.astype("datetime64[ns]").astype(f"datetime64[{period}]").astype(np.int64)
     if not len(months):
         return Gain(value=0.0, low=0.0, high=0.0)
     sums = np.bincount(months - months.min(), weights=saved)
-    count, block = len(sums), min(3, len(sums))
+    count, block = len(sums), max(1, min(3, len(sums) // 3))
     starts = np.random.default_rng(seed).integers(0, count, size=(_PATHS, -(-count // block)))
     drawn = (starts[:, :, None] + np.arange(block)).reshape(_PATHS, -1)[:, :count] % count
     totals = sums[drawn].sum(axis=1)

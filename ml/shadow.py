@@ -109,6 +109,7 @@ def shadows_of(
             np.array([one.decided_ns for one in ended], dtype=np.int64),
             np.array([-(one.earned or 0.0) for one in ended], dtype=np.float64),
             seed=seed,
+            period="D",
         ),
     )
 
