@@ -172,6 +172,7 @@ _ALL: Final = (
     _step(costs, "apply", is_retried=True),
     _step(training.drift, "compute"),
     _step(training.retrain, "quality"),
+    _step(training.probation),
 )
 STEPS: Final = {step.name: step for step in _ALL}
 """Every step by name, in order."""

@@ -1,4 +1,4 @@
-"""The steps that judge and train models. What they know of models is the commands of ``ml``; those decide and promote."""
+"""The steps that judge and train. What they know of it is the commands of ``ml`` and ``governance``; those decide and promote."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REFUSED: Final = 1
 
 
 class TrainingFailed(RetryLater):
-    """A trainer ended with an error; its own words stand above."""
+    """What was called ended with an error; its own words stand above."""
 
 
 def drift(night: Night) -> str:
@@ -80,6 +80,22 @@ def retrain(night: Night) -> str:
             noted[name] = period(night.session.date)
             _write(_notes(night), noted)
     return "; ".join(told)
+
+
+def probation(night: Night) -> str:
+    """Judge promoted parameters that are on probation by main's journal: release them, roll them back, or wait.
+
+    Raises
+    ------
+    TrainingFailed
+        When they can't be judged.
+    """
+    from governance.command import CLEAN, REFUSED, main  # noqa: PLC0415
+
+    code = main(["--probation", "--config", str(night.loaded.path)])
+    if code not in {CLEAN, REFUSED}:
+        raise TrainingFailed("probations can't be judged, see above")
+    return "judged, see above" if code == CLEAN else "FAILED ITS PROBATION and was rolled back, see above"
 
 
 Period = Callable[[date], int]

@@ -20,7 +20,7 @@ from core.locks import InstanceLock
 from data.bar_table import DataError
 from feature_repo.work import feature_calendar
 from features.snapshot import read_snapshot
-from prefect_flows import steps
+from prefect_flows import steps, training
 from prefect_flows.environment import prepare
 from prefect_flows.night import Night, State, Step, run_all, run_step
 from prefect_flows.plain import run_plain
@@ -204,6 +204,11 @@ def test_without_models_the_training_says_so_and_notes_nothing(night, environ, t
 
 def test_without_bars_of_the_traded_size_no_drift_is_measured(night):
     assert "nightly.training_source names no bars" in drift(night)
+
+
+def test_without_promotions_no_probation_goes_on(night, capsys):
+    assert training.probation(night) == "judged, see above"
+    assert "no probation goes on" in capsys.readouterr().out
 
 
 def test_prefect_is_kept_silent_and_its_files_in_the_state_folder():
