@@ -40,9 +40,8 @@ def write_features(path: Path, rows: pa.Table) -> None:
 
 def write_costs(path: Path, rows: pa.Table) -> None:
     """Write what orders have cost, one row a session, symbol and method."""
-    moved = rows.set_column(
-        rows.column_names.index(EVENT_S), EVENT_S, pc.strftime(rows.column(AVAILABLE), format="%Y-%m-%d")
-    )
+    days = pc.strftime(pc.cast(rows.column(EVENT_S), pa.timestamp("s")), format="%Y-%m-%d")
+    moved = rows.set_column(rows.column_names.index(EVENT_S), EVENT_S, days)
     names = [name for name in moved.column_names if name not in {AVAILABLE, EVENT_S}]
     _write_table(path, moved.rename_columns({EVENT_S: "session"}), ["session", *names])
 

@@ -9,6 +9,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -18,13 +19,15 @@ from core.errors import RetryLater
 from core.exit_codes import ExitCode
 from core.locks import InstanceLock
 from data.bar_table import DataError
+from feature_repo.tables import cost_table
 from feature_repo.work import feature_calendar
 from features.snapshot import read_snapshot
-from prefect_flows import steps, training
+from prefect_flows import artefacts, steps, training
 from prefect_flows.environment import prepare
 from prefect_flows.night import Night, State, Step, run_all, run_step
 from prefect_flows.plain import run_plain
 from prefect_flows.training import NOTES_NAME, drift, is_due, month, retrain, week
+from tca.feature_etl import COST_FEATURES
 from tests.gateway import running_gateway
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +203,16 @@ def test_without_models_the_training_says_so_and_notes_nothing(night, environ, t
     text = retrain(other)
     assert "algo wheel: there is no model to train: python -m ml.bootstrap_algowheel_model" in text
     assert not (tmp_path / "control" / NOTES_NAME).exists()
+
+
+def test_the_table_of_costs_names_the_session_that_they_are_of(night, tmp_path):
+    closes = [night.session.close_ns]
+    row = {name: pa.array([1.5]) for name in COST_FEATURES}
+    keys = {"symbol": pa.array(["IBM"]), "method": pa.array(["MKT"]), "close_ns": pa.array(closes)}
+    artefacts.write_costs(tmp_path / "costs.csv", cost_table(pa.table(keys | row)))
+    header, line = (tmp_path / "costs.csv").read_text().splitlines()
+    assert header == "session,symbol,method," + ",".join(COST_FEATURES)
+    assert line.startswith("2013-02-15,IBM,MKT,1.5,")
 
 
 def test_without_bars_of_the_traded_size_no_drift_is_measured(night):
