@@ -95,6 +95,10 @@ def test_the_hash_covers_constants_that_a_kernel_file_imports(project: Path):
         "from core.limits import LIMIT  # why\n",
         "import os, core.limits\n",
         "from core import (  # why\n    errors,\n    limits,\n)\n",
+        "from core import (  # (why)\n    errors as e,\n    limits as l,\n)\n",
+        "from core import errors, \\\n    limits\n",
+        "import os; import core.limits as x\n",
+        "if True: from core import limits\n",
     ],
 )
 def test_every_form_of_import_is_followed(project: Path, line: str):
