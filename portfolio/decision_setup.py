@@ -12,18 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config_schema import CapSettings, SizingSettings
-from portfolio.decision import decide, observe_signals
+from portfolio.decision import observe_signals
 from portfolio.decision_types import (
     AccountRow,
-    DecisionInputs,
     DecisionParameters,
     FloatMatrix,
     IntMatrix,
-    new_decision_state,
 )
+from portfolio.kernel_side import KernelSide
 from portfolio.ledger import Ledger
-from portfolio.market_rows import market_step, new_market_rows, new_market_state
-from portfolio.risk_manager import close_session
 from strategy.base import BarRow, Strategy
 
 
@@ -122,19 +119,21 @@ def compile_kernels(strategies: Sequence[Strategy], sizing: SizingSettings, caps
         Seconds it took: a few when compiling, a fraction of one from the cache.
     """
     began = time.perf_counter()
+    parameters = decision_parameters(sizing, caps, [1.0] * len(strategies))
+    side = KernelSide(
+        strategies,
+        2,  # putting a second state beside the first is a kernel of its own
+        parameters,
+        atr_window=sizing.atr_window,
+        volatility_window_sessions=sizing.volatility_window_sessions,
+    )
+    side.row.bars[:], side.row.present[:] = 1.0, True
+    side.step()
     bar = BarRow(open=1.0, high=1.0, low=1.0, close=1.0, volume=1.0)
     for strategy in strategies:
         if strategy.kind.trades_pairs:
             strategy.step_leg(strategy.new_state(), bar, bar, True)
-        else:
-            strategy.step(strategy.new_state(), bar)
-    rows = new_market_rows(1)
-    market_step(new_market_state(), rows, 0, bar, sizing.atr_window)
-    parameters = decision_parameters(sizing, caps, [1.0])
-    state = new_decision_state(1, 1, sizing.volatility_window_sessions)
-    none = np.zeros((1, 1), dtype=np.float64)
-    account = AccountRow(nlv=1.0, peak_nlv=1.0, settled_cash=1.0, fills_this_month=0)
-    observe_signals(state.directions, none, none)
-    decide(parameters, state, DecisionInputs(signals=none, positions=none, rows=rows, account=account))
-    close_session(state.volatility, 1.0, parameters.target_volatility_annual, parameters.max_leverage)
+    observe_signals(side.state.directions, side.row.signals, side.row.positions)
+    side.decide(side.row.signals, AccountRow(nlv=1.0, peak_nlv=1.0, settled_cash=1.0, fills_this_month=0))
+    side.close_session(1.0)
     return time.perf_counter() - began

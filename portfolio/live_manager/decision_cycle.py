@@ -19,16 +19,15 @@ from core.events import Bar, Signal
 from core.reasons import Reason
 from core.vocabulary import Side
 from data.bar_assembler import MarketRow
-from portfolio.decision import decide_into, observe_signals
+from portfolio.decision import observe_signals
 from portfolio.decision_setup import decision_parameters, last_fills, observe_warmup_bar, restricted
-from portfolio.decision_types import AccountRow, DecisionInputs, new_decision_state
+from portfolio.decision_types import AccountRow
+from portfolio.kernel_side import KernelSide
 from portfolio.ledger import Ledger
 from portfolio.live_manager.entry_veto import EntryVeto, Ruling
-from portfolio.market_rows import market_step, new_market_rows, new_market_state
 from portfolio.pairing import NO_PARTNER, partner_columns
-from portfolio.risk_manager import close_session
 from portfolio.veto.standing import Cell
-from strategy.base import BarRow, Strategy
+from strategy.base import BarRow, State, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +85,28 @@ class DecisionCycle:
         self._symbols = tuple(symbols)
         self._sizing = sizing
         self._partners = partner_columns(self._strategies, self._symbols)
-        self._parameters = decision_parameters(sizing, caps, weights, self._partners)
         self._column = {symbol: index for index, symbol in enumerate(self._symbols)}
         self._names = {strategy.name: index for index, strategy in enumerate(self._strategies)}
-        self._steps = [[strategy.new_state() for _ in self._symbols] for strategy in self._strategies]
-        self._markets = [new_market_state() for _ in self._symbols]
-        self._rows = new_market_rows(len(self._symbols))
-        shape = (len(self._strategies), len(self._symbols))
-        self._signals = np.full(shape, np.nan)
-        for row, strategy in enumerate(self._strategies):
+        self._side = KernelSide(
+            self._strategies,
+            len(self._symbols),
+            decision_parameters(sizing, caps, weights, self._partners),
+            atr_window=sizing.atr_window,
+            volatility_window_sessions=sizing.volatility_window_sessions,
+        )
+        row = self._side.row
+        self._bars, self._present, self._rows = row.bars, row.present, row.rows
+        self._signals, self._positions = row.signals, row.positions
+        self._targets, self._reasons = row.targets, row.reasons
+        self._legs: dict[tuple[int, str], State] = {}
+        for index, strategy in enumerate(self._strategies):
             if strategy.kind.trades_pairs:  # it wants nothing of what is in none of its pairs
-                self._signals[row, self._partners[row] == NO_PARTNER] = 0.0
-        self._told = np.full(shape, np.nan)
-        self._positions = np.zeros(shape)
-        self._targets = np.zeros(shape)
-        self._reasons = np.zeros(shape, dtype=np.int64)
-        self._said = np.zeros(shape, dtype=np.int64)
-        self._fill_times = np.zeros(shape, dtype=np.int64)
-        self._state = new_decision_state(*shape, sizing.volatility_window_sessions)
+                self._signals[index, self._partners[index] == NO_PARTNER] = 0.0
+                legs = (symbol for pair in strategy.pairs for symbol in pair)
+                self._legs |= {(index, symbol): strategy.new_state() for symbol in legs}
+        self._told = np.full(self._signals.shape, np.nan)
+        self._said = np.zeros(self._signals.shape, dtype=np.int64)
+        self._fill_times = np.zeros(self._signals.shape, dtype=np.int64)
         self.veto: EntryVeto | None = None
         """Judges wanted entries; None when all are welcome."""
 
@@ -132,7 +135,7 @@ class DecisionCycle:
         Call it before `warm`, which brings the restored directions up to date with the signals since those fills.
         """
         names = [strategy.name for strategy in self._strategies]
-        self._state.directions[:], self._fill_times[:] = last_fills(ledger, names, self._symbols)
+        self._side.state.directions[:], self._fill_times[:] = last_fills(ledger, names, self._symbols)
         self._read_positions(ledger.position)
         for nlv in session_closes:
             self.close_session(nlv)
@@ -141,28 +144,22 @@ class DecisionCycle:
         """Take a row of past bars: indicators and signals move on, nothing is decided."""
         self._step(row.bars)
         observe_warmup_bar(
-            self._state.directions, self._fill_times, self._signals, self._positions, row.end_ns
+            self._side.state.directions, self._fill_times, self._signals, self._positions, row.end_ns
         )
 
     def restrict(self, scales: Mapping[str, float]) -> None:
         """Scale the strategies' new risk from the next decision on; see `core.restrictions`."""
-        self._parameters = restricted(self._parameters, self.strategy_names, scales)
+        self._side.go_by(restricted(self._side.parameters, self.strategy_names, scales))
 
     def note_entry(self, strategy: str, symbol: str, side: Side) -> None:
         """Remember a fill that opened a position: its stop may be hit before the next decision sees it."""
         row = self._names.get(strategy)
         if row is not None and symbol in self._column:
-            self._state.directions[row, self._column[symbol]] = side.sign
+            self._side.state.directions[row, self._column[symbol]] = side.sign
 
     def close_session(self, nlv: float) -> None:
         """Book the session that has ended, for the volatility target."""
-        volatility = close_session(
-            self._state.volatility,
-            nlv,
-            self._parameters.target_volatility_annual,
-            self._parameters.max_leverage,
-        )
-        self._state = self._state._replace(volatility=volatility)
+        self._side.close_session(nlv)
 
     def decide(
         self,
@@ -180,24 +177,20 @@ class DecisionCycle:
         self._step(bars)
         self._read_positions(positions)
         signals, rulings = self._judge(end_ns, account)
-        self._decide_on(signals, account)
+        self._side.decide(signals, account)
         return CycleResult(
             signals=self._changed_signals(end_ns), decisions=self._decisions(), rulings=rulings
         )
-
-    def _decide_on(self, signals: npt.NDArray[np.float64], account: AccountRow) -> None:
-        inputs = DecisionInputs(signals, self._positions, self._rows, account)
-        decide_into(self._parameters, self._state, inputs, self._targets, self._reasons)
 
     def _judge(self, end_ns: int, account: AccountRow) -> tuple[npt.NDArray[np.float64], tuple[Ruling, ...]]:
         """Ask the veto; return the signals that may be decided on, and what is new."""
         if self.veto is None:
             return self._signals, ()
-        directions = self._state.directions
+        directions = self._side.state.directions
         observe_signals(directions, self._signals, self._positions)
         signals, found = self.veto.rule(self._signals, self._positions, directions, end_ns)
         if found:  # what would be entered without any veto; deciding twice on one bar changes nothing
-            self._decide_on(self._signals, account)
+            self._side.decide(self._signals, account)
         return signals, tuple(self._with_figures(cell, ruling) for cell, ruling in found)
 
     def _with_figures(self, cell: Cell, ruling: Ruling) -> Ruling:
@@ -210,16 +203,12 @@ class DecisionCycle:
         )
 
     def _step(self, bars: Mapping[str, Bar]) -> None:
+        self._present.fill(False)
         for symbol, bar in bars.items():
             column = self._column[symbol]
-            row = _row(bar)
-            self._markets[column] = market_step(
-                self._markets[column], self._rows, column, row, self._sizing.atr_window
-            )
-            for index, strategy in enumerate(self._strategies):
-                states = self._steps[index]
-                if not strategy.kind.trades_pairs:
-                    states[column], self._signals[index, column] = strategy.step(states[column], row)
+            self._bars[column] = _row(bar)
+            self._present[column] = True
+        self._side.step()
         for index, strategy in enumerate(self._strategies):
             for pair in strategy.pairs:
                 self._step_pair(index, strategy, pair, bars)
@@ -231,11 +220,10 @@ class DecisionCycle:
         if any(symbol not in bars for symbol in pair):
             return
         first, second = (_row(bars[symbol]) for symbol in pair)
-        states = self._steps[index]
         for symbol, own, other, leads in ((pair[0], first, second, True), (pair[1], second, first, False)):
-            column = self._column[symbol]
-            states[column], self._signals[index, column] = strategy.step_leg(
-                states[column], own, other, leads
+            key, column = (index, symbol), self._column[symbol]
+            self._legs[key], self._signals[index, column] = strategy.step_leg(
+                self._legs[key], own, other, leads
             )
 
     def _read_positions(self, positions: Callable[[str, str], Decimal]) -> None:
