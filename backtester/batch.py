@@ -21,13 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.columns import Columns
-from backtester.engine import Desk, new_desk
-from backtester.lane import Figure, Lane, Signals, lane_of, run_lane
+from backtester.engine import Desk, Rules, new_desk
+from backtester.lane import Figure, Lane, Signals, lane_of, list_lane_news, run_lane
 from backtester.market import Market
 from backtester.money import LARGEST_NLV, MICRO
 from backtester.run import check, rules_of, tape_of
 from backtester.scan import scan_into
-from backtester.tape import mark_news
 from core.config_schema import Settings
 from core.errors import ConfigError
 from portfolio.pairing import partner_columns
@@ -81,9 +80,50 @@ FIGURES = tuple(field.name for field in fields(Scores) if field.name != "session
 """Names of the figures."""
 
 
+class Tapes:
+    """Bars, tapes and indicators of a market, made once and used by several calls of `score`.
+
+    Parameters
+    ----------
+    settings
+        As for `score`, or others with the same ``sizing.atr_window``.
+    market
+        Aligned bars.
+    per_symbol
+        As for `score`.
+    """
+
+    def __init__(self, settings: Settings, market: Market, *, per_symbol: bool = False) -> None:
+        self.settings, self.market, self.per_symbol = settings, market, per_symbol
+        self._whole: tuple[Market, FloatArray, Columns, Lane] | None = None
+
+    def parts(self, windows: Sequence[Window]) -> Iterator[_Part]:
+        """Windows with what they are traded on.
+
+        All at once; one by one if corporate actions make earlier prices depend on where a window ends. Without them
+        nothing on a tape depends on later bars.
+        """
+        numbered = tuple(enumerate(windows))
+        if self.market.actions:
+            for one in numbered:
+                yield _Part(*self._prepare(self.market.head(one[1].end)), (one,))
+            return
+        if self._whole is None:
+            self._whole = self._prepare(self.market)
+        yield _Part(*self._whole, numbered)
+
+    def _prepare(self, known: Market) -> tuple[Market, FloatArray, Columns, Lane]:
+        columns = range(len(known.symbols))
+        markets = [known.only(column) for column in columns] if self.per_symbol else [known]
+        empty = [np.empty((len(one.symbols), 0, len(one.end_ns))) for one in markets]
+        tapes = [tape_of(self.settings, one, none) for one, none in zip(markets, empty, strict=True)]
+        seen = known.signal_bars()
+        return known, seen, Columns(seen), lane_of(tapes)
+
+
 def score(
     settings: Settings,
-    market: Market,
+    market: Market | Tapes,
     candidates: Sequence[Sequence[Strategy]],
     weights: Sequence[float],
     *,
@@ -100,7 +140,7 @@ def score(
     settings
         As for `run_backtest`.
     market
-        Aligned bars.
+        Aligned bars; `Tapes` of them (and of ``per_symbol``) where several calls trade on the same.
     candidates
         Strategies (with parameters) that trade together, for each candidate.
     weights
@@ -121,15 +161,19 @@ def score(
     ConfigError
         As `run_backtest`.
     """
+    bars = market.market if isinstance(market, Tapes) else market
     if not candidates:
-        return _scores(np.empty((0, len(windows), _accounts(market, per_symbol), len(Figure))), ())
+        return _scores(np.empty((0, len(windows), _accounts(bars, per_symbol), len(Figure))), ())
     for names in {tuple(strategy.name for strategy in strategies) for strategies in candidates}:
         for window in windows:
-            check(settings, market.head(window.end), names, weights, window.first)
+            check(settings, bars.head(window.end), names, weights, window.first)
     last = max((window.end for window in windows), default=0)
-    if last > len(market.end_ns):  # kernels check no bounds
-        raise ConfigError([f"a window ends with bar {last}, but there are only {len(market.end_ns)}"])
-    work = _Work(settings, market, candidates, weights, windows, per_symbol, session_returns)
+    if last > len(bars.end_ns):  # kernels check no bounds
+        raise ConfigError([f"a window ends with bar {last}, but there are only {len(bars.end_ns)}"])
+    tapes = market if isinstance(market, Tapes) else Tapes(settings, bars.head(last), per_symbol=per_symbol)
+    if tapes.per_symbol != per_symbol or tapes.settings.sizing.atr_window != settings.sizing.atr_window:
+        raise ValueError("these tapes were made for other accounts or another ATR")
+    work = _Work(settings, tapes, candidates, weights, windows, session_returns)
     threads = min(workers or len(os.sched_getaffinity(0)), len(candidates))
     if threads == 1:
         for _number in work.run(iter(range(len(candidates)))):
@@ -204,22 +248,22 @@ class _Work:
     def __init__(
         self,
         settings: Settings,
-        market: Market,
+        tapes: Tapes,
         candidates: Sequence[Sequence[Strategy]],
         weights: Sequence[float],
         windows: Sequence[Window],
-        per_symbol: bool,
         session_returns: bool,
     ) -> None:
         self.settings, self.weights, self.candidates = settings, weights, candidates
-        self.per_symbol = per_symbol
-        self.parts = tuple(_parts(settings, market, windows, per_symbol))
-        accounts = _accounts(market, per_symbol)
+        self.per_symbol = tapes.per_symbol
+        self._rules: dict[tuple[str, ...], Rules] = {}
+        self.parts = tuple(tapes.parts(windows))
+        accounts = _accounts(tapes.market, tapes.per_symbol)
         self.figures = np.empty((len(candidates), len(windows), accounts, len(Figure)))
         self.returns: list[FloatArray] = []
         if session_returns:
             for window in windows:
-                sessions = len(np.unique(market.clock.session[window.first : window.end]))
+                sessions = len(np.unique(tapes.market.clock.session[window.first : window.end]))
                 self.returns.append(np.empty((len(candidates), accounts, sessions)))
 
     def run(self, numbers: Iterator[int]) -> Iterator[int]:
@@ -234,20 +278,32 @@ class _Work:
         accounts, bars, symbols = part.lane.low.shape
         desk = new_desk(len(part.lane.clock.settles), 0, self.settings.sizing.volatility_window_sessions)
         weights = np.empty((accounts * symbols, len(self.weights), bars))
-        return desk, Signals(weights, np.empty((accounts, bars), dtype=np.uint8))
+        return desk, Signals(
+            weights,
+            np.empty((accounts, bars + 1), dtype=np.int64),
+            np.empty(accounts, dtype=np.bool_),
+        )
+
+    def _rules_of(self, strategies: Sequence[Strategy], market: Market) -> Rules:
+        """Rules of a candidate: the same for all of these names, unless they trade pairs."""
+        names = tuple(strategy.name for strategy in strategies)
+        trades_pairs = any(strategy.kind.trades_pairs for strategy in strategies)
+        if trades_pairs or names not in self._rules:
+            if self.per_symbol:
+                market = market.only(0)
+            partners = partner_columns(strategies, market.symbols)
+            rules = rules_of(self.settings, market, names, self.weights, partners)
+            if trades_pairs:
+                return rules
+            self._rules[names] = rules
+        return self._rules[names]
 
     def _trade(self, number: int, part: _Part, room: tuple[Desk, Signals]) -> None:
         desk, signals = room
         strategies = self.candidates[number]
-        scan_into(strategies, part.signal_bars, part.market.symbols, part.columns, signals.weights)
-        signals.news[:] = 0
-        symbols = part.lane.low.shape[2]
-        for account, news in enumerate(signals.news):
-            mark_news(signals.weights[account * symbols : (account + 1) * symbols], news)
-        market = part.market.only(0) if self.per_symbol else part.market
-        names = [strategy.name for strategy in strategies]
-        partners = partner_columns(strategies, market.symbols)
-        rules = rules_of(self.settings, market, names, self.weights, partners)
+        scan_into(strategies, part.market.signal_bars(), part.market.symbols, part.columns, signals.weights)
+        list_lane_news(part.lane, signals)
+        rules = self._rules_of(strategies, part.market)
         cash = int(self.settings.backtest.cash * MICRO)
         spans = np.array([(window.first, window.end) for _place, window in part.windows], dtype=np.int64)
         figures = np.empty((len(spans), *self.figures.shape[2:]))
@@ -271,17 +327,3 @@ class _Part(NamedTuple):
     columns: Columns
     lane: Lane
     windows: tuple[tuple[int, Window], ...]
-
-
-def _parts(
-    settings: Settings, market: Market, windows: Sequence[Window], per_symbol: bool
-) -> Iterator[_Part]:
-    """All windows at once; one by one if corporate actions make earlier prices depend on where a window ends."""
-    numbered = tuple(enumerate(windows))
-    groups = [(one,) for one in numbered] if market.actions else [numbered]
-    for group in groups:
-        known = market.head(max(window.end for _place, window in group))
-        markets = [known.only(column) for column in range(len(known.symbols))] if per_symbol else [known]
-        tapes = [tape_of(settings, one, np.empty((len(one.symbols), 0, len(one.end_ns)))) for one in markets]
-        seen = known.signal_bars()
-        yield _Part(known, seen, Columns(seen), lane_of(tapes), group)

@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from backtester.book import (
     Book,
@@ -34,27 +33,31 @@ from backtester.book import (
 )
 from backtester.carry import Carry
 from backtester.costs import Costs
-from backtester.fills import Account, Place, can_fill, trade_symbol
+from backtester.fills import Account, Place, trade_symbol
 from backtester.money import LARGEST_NLV, dollars
-from backtester.orders import Decided, OrderRules, expire_orders, is_news, place_orders
+from backtester.orders import Decided, OrderRules, expire_orders, news_of_decision, place_orders
 from backtester.overnight import act, carry_over, flows_of
-from backtester.quiet_bars import (
+from backtester.quiet_bars import Ground, Pause, pass_quiet_bars
+from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape, read_rows, read_signals
+from backtester.trailing import follow_bar
+from backtester.valuation import (
     Curve,
     Day,
     Holdings,
-    Pause,
     accrues,
+    any_works,
+    can_fill,
     catch_up,
     new_holdings,
     observe,
-    pass_quiet_bars,
+    observe_orders,
+    observe_symbol,
     session_ended,
     stop_reached,
     valued,
+    values,
     with_drawdown,
 )
-from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape
-from backtester.trailing import follow_bar
 from core.kernel import borrowing_kernel, inlined_kernel, kernel
 from portfolio.decision import decide_into
 from portfolio.decision_types import AccountRow, DecisionInputs, DecisionParameters, DecisionState
@@ -62,7 +65,6 @@ from portfolio.market_rows import MarketRows
 from portfolio.quiet import decision_stands
 from portfolio.risk_manager import VolatilityState, VolatilitySums, book_session, new_volatility, no_sessions
 
-FloatArray = npt.NDArray[np.float64]
 FIRST_RECORDS = 1024
 """Rows that records begin with."""
 
@@ -219,7 +221,7 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:
     progress = Progress(
         bar=start.first,
         money=Money(start.cash, start.cash, -1, 0, 0),
-        day=Day(start.cash, start.cash, 0, start.cash, 0.0, 0.0, 0),
+        day=Day(start.cash, start.cash, 0, start.cash, 0.0, 0, 0),
         sums=no_sessions(),
         works=False,
         stands=False,
@@ -264,21 +266,18 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
     clock, watch, events, curve = tape.clock, tape.watch, tape.events, desk.curve
     bar, money, day, sums, works, stands, throttle, settling, next_event, _rows = progress
     decision = rules.decision
-    lacking = 0
+    known = -1  # news up to which the signals have been read
+    ground = Ground(watch, clock.session, decision, holdings, desk.returns, desk.closes, curve)
+    lacking, news = 0, 0
     while bar < start.end:
         event = events.bar[next_event] if next_event < events.bar.size else NEVER
-        if stands:
-            bar, day, sums = pass_quiet_bars(
-                (bar, start.end),
-                (watch, tape.news, clock.session),
-                (decision, rules.carry, rules.trails),
-                holdings,
-                Pause(throttle, money.cash, event, settling),
-                day,
-                (desk.returns, sums),
-                desk.closes,
-                curve,
-            )
+        while tape.news[news] < bar:
+            news += 1
+        if stands and tape.news[news] > bar:
+            has_carry = accrues(rules.carry, holdings, money.cash)
+            pause = Pause(throttle, money.cash, event, settling, has_carry, rules.trails)
+            span = (bar, min(start.end, tape.news[news]))
+            bar, day, sums = pass_quiet_bars(span, ground, pause, day, sums)
             if rules.trails:
                 catch_up(book, holdings)
             if bar == start.end:
@@ -290,7 +289,6 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
         if _lacks_room(records, lacking):
             break
         lacking = 0
-        changed = False
         if clock.month[bar] != money.month:
             money = Money(money.cash, money.settled, clock.month[bar], 0, 0)
         if begins and (event <= bar or accrues(rules.carry, holdings, money.cash)):
@@ -299,16 +297,17 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
         if works or stop_reached(watch, holdings, bar, rules.trails):
             account = Account(book, directions, desk.due, records)
             for symbol in range(kind.shape[1]):
-                if can_fill(kind, book.stop, book.trail, position, tape.bars, bar, symbol):
+                if can_fill(watch, holdings, bar, symbol, rules.trails):
                     money = _trade(tape, rules, account, money, bar, symbol)
-                    changed = True
+                    observe_symbol(book, holdings, symbol, rules.trails)
                     if decision.cash_account:  # nobody asks a margin account for settled cash
                         settling = max(settling, clock.settles[clock.session[bar]])
+            works = any_works(holdings)
         if rules.trails and follow_bar(book, tape.bars, bar):
-            changed = True
+            works = observe(book, holdings, True)
         if rules.day_orders and works and clock.is_last[bar]:
             expire_orders(book, records, bar)
-            changed = True
+            works = observe_orders(kind, holdings)
         if begins:
             if clock.session[bar - 1] <= settling:
                 money = _settle(money, clock, desk.due, bar)
@@ -316,15 +315,16 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
                 desk.returns, sums, dollars(day.nlv), decision.target_volatility_annual, decision.max_leverage
             )
             day = session_ended(day, desk.closes)
-        if changed:
-            works = observe(book, holdings, rules.trails)
-        gross, net = _values(holdings, watch.close, bar)
+        gross, net = values(holdings, watch.close, bar)
         day = valued(day, money.cash + net, gross)
         if abs(day.nlv) > LARGEST_NLV:
             break
         if curve.nlv.size != 0:
             curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, gross
-        _read_rows(tape, bar, signals, rows)
+        read_rows(tape.market, bar, rows)
+        if known != news or not tape.is_steady or tape.news[news] == bar:
+            read_signals(tape.signals, bar, signals)
+            known = news + int(tape.news[news] == bar)
         row = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
         inputs = DecisionInputs(signals, position, rows, row)
         volatility = VolatilityState(
@@ -338,37 +338,16 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
         )
         scales = decide_into(decision, DecisionState(directions, volatility), inputs, targets, reasons)
         throttle = scales.throttle
-        if is_news(position, targets, reasons, book.said):
+        wanted = news_of_decision(position, targets, reasons, book.said)
+        if wanted != 0:
             decided = Decided(bar, not clock.is_last[bar], targets, reasons, rows, tape.bars)
-            place_orders(rules.orders, book, records, decided)
-            works = observe(book, holdings, rules.trails)
+            place_orders(rules.orders, book, records, decided, wanted)
+            works = observe_orders(kind, holdings)
         stands = not works and rules.passes_quiet_bars
         if stands:
             stands = decision_stands(throttle, signals, position, targets, reasons)
         bar += 1
     return Progress(bar, money, day, sums, works, stands, throttle, settling, next_event, lacking)
-
-
-@inlined_kernel
-def _read_rows(tape: Tape, bar: int, signals: FloatMatrix, rows: MarketRows) -> None:
-    """Copy what the decision sees of a bar into rows that are there already: a view costs more than it."""
-    for symbol in range(signals.shape[1]):
-        rows.close[symbol] = tape.market.close[bar, symbol]
-        rows.atr[symbol] = tape.market.atr[bar, symbol]
-        rows.average_volume[symbol] = tape.market.average_volume[bar, symbol]
-        for strategy in range(signals.shape[0]):
-            signals[strategy, symbol] = tape.signals[symbol, strategy, bar]
-
-
-@inlined_kernel
-def _values(holdings: Holdings, close: IntMatrix, bar: int) -> tuple[int, int]:
-    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed."""
-    gross, net = 0, 0
-    for symbol in range(holdings.net.size):
-        value = holdings.net[symbol] * close[bar, symbol]
-        gross += abs(value)
-        net += value
-    return gross, net
 
 
 @borrowing_kernel

@@ -24,7 +24,6 @@ import numpy.typing as npt
 from backtester.book import (
     Book,
     FillColumn,
-    FloatMatrix,
     IntMatrix,
     IntVector,
     Kind,
@@ -34,8 +33,7 @@ from backtester.book import (
 )
 from backtester.costs import Costs, commission, fees, fill_price, fillable
 from backtester.money import micros
-from backtester.tape import has_price
-from backtester.trailing import entered_inside, follow_price, followed, turned
+from backtester.trailing import entered_inside, follow_price, turned
 from core.kernel import borrowing_kernel, inlined_kernel
 from core.reasons import Reason
 
@@ -184,43 +182,6 @@ def stop_base(position: float, stop: int, begin: float, high: float, low: float)
     if position > 0.0:
         return min(micros(begin), stop) if micros(low) <= stop else 0
     return max(micros(begin), stop) if micros(high) >= stop else 0
-
-
-@inlined_kernel
-def can_fill(
-    kind: IntMatrix,
-    stop: IntMatrix,
-    trail: IntMatrix,
-    position: FloatMatrix,
-    bars: npt.NDArray[np.float64],
-    bar: int,
-    symbol: int,
-) -> bool:
-    """Whether an order of a symbol works and has a bar to fill in, or a stop may be hit; most bars have neither.
-
-    It takes the arrays one by one, as `backtester.orders.is_news`.
-    """
-    for strategy in range(kind.shape[0]):
-        cell = (strategy, symbol)
-        if (kind[cell] != Kind.NOTHING or stop[cell] != 0) and has_price(bars, bar, symbol):
-            if kind[cell] != Kind.NOTHING:
-                return True
-            nearest = stop[cell]
-            if trail[cell] != 0:  # it can't have come nearer in this bar
-                best = bars[bar, symbol, 1] if position[cell] > 0.0 else bars[bar, symbol, 2]
-                nearest = followed(position[cell], nearest, trail[cell], micros(best))
-            if (
-                stop_base(
-                    position[cell],
-                    nearest,
-                    bars[bar, symbol, 0],
-                    bars[bar, symbol, 1],
-                    bars[bar, symbol, 2],
-                )
-                != 0
-            ):
-                return True
-    return False
 
 
 @borrowing_kernel

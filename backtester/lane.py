@@ -18,7 +18,8 @@ from backtester.book import FillColumn, IntMatrix, IntVector
 from backtester.corporate_actions import Events
 from backtester.engine import Desk, Rules, Run, Start, run_account
 from backtester.money import dollars
-from backtester.tape import Clock, MarketScan, Tape, Watch
+from backtester.tape import Clock, MarketScan, Tape, Watch, list_news
+from backtester.valuation import EXPOSURE_STEPS
 from core.kernel import borrowing_kernel, kernel
 from portfolio.risk_manager import SESSIONS_PER_YEAR
 
@@ -55,16 +56,18 @@ class Lane(NamedTuple):
     high: IntMatrix
     close_micros: IntMatrix
     turns: npt.NDArray[np.uint8]
+    begun: IntMatrix
     clock: Clock
     events: Events
     event_rows: IntVector
 
 
 class Signals(NamedTuple):
-    """Signals of one candidate: (symbols, strategies, bars), and their news by account: (accounts, bars)."""
+    """Signals of one candidate: (symbols, strategies, bars), and by account their news (accounts, bars + 1) and steadiness."""
 
     weights: FloatTensor
-    news: npt.NDArray[np.uint8]
+    news: IntMatrix
+    is_steady: npt.NDArray[np.bool_]
 
 
 def lane_of(tapes: list[Tape]) -> Lane:
@@ -79,12 +82,22 @@ def lane_of(tapes: list[Tape]) -> Lane:
         high=np.stack([tape.watch.high for tape in tapes]),
         close_micros=np.stack([tape.watch.close for tape in tapes]),
         turns=np.stack([tape.watch.turns for tape in tapes]),
+        begun=np.stack([tape.watch.begun for tape in tapes]),
         clock=tapes[0].clock,
         events=Events(
             *(np.concatenate(columns) for columns in zip(*(tape.events for tape in tapes), strict=True))
         ),
         event_rows=rows.astype(np.int64),
     )
+
+
+@kernel
+def list_lane_news(lane: Lane, signals: Signals) -> None:
+    """Write news and steadiness (`backtester.tape.list_news`) of every account."""
+    symbols, marks = lane.low.shape[2], np.empty(lane.low.shape[1], dtype=np.uint8)
+    for account in range(lane.low.shape[0]):
+        weights = signals.weights[account * symbols : (account + 1) * symbols]
+        signals.is_steady[account] = list_news(weights, lane.turns[account], marks, signals.news[account])
 
 
 @kernel
@@ -97,8 +110,15 @@ def _tape(lane: Lane, signals: Signals, account: int) -> Tape:
         lane.bars[account],
         signals.weights[account * symbols : (account + 1) * symbols],
         signals.news[account],
+        signals.is_steady[account],
         MarketScan(lane.close[account], lane.atr[account], lane.average_volume[account]),
-        Watch(lane.low[account], lane.high[account], lane.close_micros[account], lane.turns[account]),
+        Watch(
+            lane.low[account],
+            lane.high[account],
+            lane.close_micros[account],
+            lane.turns[account],
+            lane.begun[account],
+        ),
         lane.clock,
         Events(
             every.bar[first:last],
@@ -177,7 +197,7 @@ def _account_figures(run: Run, start: Start, row: FloatVector) -> None:
         cost += fills[number, FillColumn.COMMISSION]
     row[Figure.TOTAL_RETURN] = (day.nlv - start.cash) / start.cash
     row[Figure.MAX_DRAWDOWN] = day.drawdown
-    row[Figure.MEAN_EXPOSURE] = day.exposure / (start.end - start.first)
+    row[Figure.MEAN_EXPOSURE] = day.exposure / EXPOSURE_STEPS / (start.end - start.first)
     row[Figure.TURNOVER] = turnover / 1e6
     row[Figure.COMMISSION] = dollars(cost)
     row[Figure.FILLS] = count

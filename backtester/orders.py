@@ -22,12 +22,15 @@ import numpy.typing as npt
 
 from backtester.book import Book, FloatMatrix, IntMatrix, Kind, Records, deny, start_order
 from backtester.tape import has_price
-from core.kernel import borrowing_kernel, inlined_kernel, kernel
+from core.kernel import borrowing_kernel, inlined_kernel
 from core.reasons import Reason
 from portfolio.market_rows import MarketRows
 
 TICK = 10_000
 """Micro-dollars of a cent, the grid of stop prices."""
+
+_REFUSALS, _EXITS, _ENTRIES = 1, 2, 4
+"""Bits of `news_of_decision`."""
 
 
 class OrderRules(NamedTuple):
@@ -57,49 +60,70 @@ class Decided(NamedTuple):
 
 
 @inlined_kernel
-def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decided) -> None:
-    """Tell the refusals, then put exits and entries to work."""
-    shape = book.position.shape
-    for strategy in range(shape[0]):
-        for symbol in range(shape[1]):
+def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decided, news: int) -> None:
+    """Tell the refusals, then put exits and entries to work; ``news`` says which of them there are (`news_of_decision`)."""
+    if news & _REFUSALS != 0:
+        _tell_refusals(book, records, decided)
+    if news & _EXITS != 0:
+        _place_exits(book, records, decided)
+    if news & _ENTRIES != 0:
+        _place_entries(rules, book, records, decided)
+    if news & _EXITS != 0:
+        _forget_ended(book.kind, book.left)
+
+
+@inlined_kernel
+def _tell_refusals(book: Book, records: Records, decided: Decided) -> None:
+    for strategy in range(book.said.shape[0]):
+        for symbol in range(book.said.shape[1]):
             cell = (strategy, symbol)
             if decided.reasons[cell] != book.said[cell]:
                 _tell_refusal(book, records, decided, cell)
-    for strategy in range(shape[0]):
-        for symbol in range(shape[1]):
+
+
+@inlined_kernel
+def _place_exits(book: Book, records: Records, decided: Decided) -> None:
+    for strategy in range(book.position.shape[0]):
+        for symbol in range(book.position.shape[1]):
             cell = (strategy, symbol)
             if book.position[cell] != 0.0 and decided.targets[cell] != book.position[cell]:
                 _exit(book, records, decided, cell)
-    for strategy in range(shape[0]):
-        for symbol in range(shape[1]):
+
+
+@inlined_kernel
+def _place_entries(rules: OrderRules, book: Book, records: Records, decided: Decided) -> None:
+    for strategy in range(book.position.shape[0]):
+        for symbol in range(book.position.shape[1]):
             cell = (strategy, symbol)
             is_entry = book.position[cell] == 0.0 and decided.targets[cell] != 0.0
             if is_entry and book.kind[cell] == Kind.NOTHING:
                 _entry(rules, book, records, decided, cell)
-    _forget_ended(book)
-
-
-@kernel
-def _forget_ended(book: Book) -> None:
-    """Entries whose end was asked for are gone by the next bar."""
-    for strategy in range(book.kind.shape[0]):
-        for symbol in range(book.kind.shape[1]):
-            if book.kind[strategy, symbol] == Kind.NOTHING:
-                book.left[strategy, symbol] = 0
 
 
 @inlined_kernel
-def is_news(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, said: IntMatrix) -> bool:
-    """Whether a decision wants or refuses anything new, so that `place_orders` has something to do.
+def _forget_ended(kind: IntMatrix, left: IntMatrix) -> None:
+    """Entries whose end was asked for are gone by the next bar."""
+    for strategy in range(kind.shape[0]):
+        for symbol in range(kind.shape[1]):
+            if kind[strategy, symbol] == Kind.NOTHING:
+                left[strategy, symbol] = 0
+
+
+@inlined_kernel
+def news_of_decision(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, said: IntMatrix) -> int:
+    """Tell what new things a decision wants or refuses, as bits for `place_orders`; 0 if it has nothing to do.
 
     It takes the arrays one by one: a call that passes the book costs more than all its comparisons.
     """
+    news = 0
     for strategy in range(position.shape[0]):
         for symbol in range(position.shape[1]):
             cell = (strategy, symbol)
-            if targets[cell] != position[cell] or reasons[cell] != said[cell]:
-                return True
-    return False
+            if reasons[cell] != said[cell]:
+                news |= _REFUSALS
+            if targets[cell] != position[cell]:
+                news |= _EXITS if position[cell] != 0.0 else _ENTRIES
+    return news
 
 
 @inlined_kernel

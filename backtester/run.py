@@ -16,7 +16,7 @@ from backtester.money import MICRO
 from backtester.orders import OrderRules
 from backtester.result import BacktestResult
 from backtester.scan import scan_market, scan_signals
-from backtester.tape import MarketScan, Tape, make_watch, mark_news
+from backtester.tape import MarketScan, Tape, make_watch, news_of
 from core.config_schema import Settings
 from core.errors import ConfigError
 from portfolio.decision_setup import decision_parameters
@@ -121,10 +121,9 @@ def tape_of(settings: Settings, market: Market, signals: FloatArray) -> Tape:
             atr=scan.atr / prices,
             average_volume=scan.average_volume / volumes,
         )
-    news = np.zeros(len(market.bars), dtype=np.uint8)
-    mark_news(signals, news)
     watch = make_watch(market.bars, scan, market.clock)
-    return Tape(market.bars, signals, news, scan, watch, market.clock, events)
+    news, is_steady = news_of(signals, watch)
+    return Tape(market.bars, signals, news, is_steady, scan, watch, market.clock, events)
 
 
 def rules_of(

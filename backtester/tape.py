@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from backtester.corporate_actions import Events
 from backtester.money import micros
 from core.kernel import borrowing_kernel, inlined_kernel
+from portfolio.market_rows import MarketRows
 from portfolio.quiet import is_sizeable
 from portfolio.shared_sizing_logic import sign
 
@@ -51,26 +53,29 @@ class Watch(NamedTuple):
     """The few columns that a bar without events is told by.
 
     ``low``, ``high`` and ``close`` are micro-dollars, shape (bars, symbols). A bar in which a symbol can't be traded has a
-    low and a high that reach no stop; the close is the last one that is known, 0 before the first. ``turns`` of shape
-    (bars,) holds bits of what changes with a bar.
+    low of `NEVER` and a high that reaches no stop; the close is the last one that is known, 0 before the first. ``turns`` of
+    shape (bars,) holds bits of what changes with a bar, ``begun`` the number of sessions that have begun up to it.
     """
 
     low: IntMatrix
     high: IntMatrix
     close: IntMatrix
     turns: Flags
+    begun: IntVector
 
 
 class Tape(NamedTuple):
     """Everything that doesn't depend on the account.
 
-    ``bars`` is of shape (bars, symbols, 5), ``signals`` (symbols, strategies, bars); ``news`` of shape (bars,) is 1 where
-    the side of any signal is another one than on the bar before.
+    ``bars`` is of shape (bars, symbols, 5), ``signals`` (symbols, strategies, bars). ``news`` lists, in order, the bars at which
+    the side of any signal is another one than on the bar before, or whether a symbol can be sized; then comes `NEVER`.
+    ``is_steady`` says that no weight changes on other bars.
     """
 
     bars: FloatArray
     signals: FloatArray
-    news: Flags
+    news: IntVector
+    is_steady: bool
     market: MarketScan
     watch: Watch
     clock: Clock
@@ -81,16 +86,20 @@ def make_watch(bars: FloatArray, market: MarketScan, clock: Clock) -> Watch:
     """Columns for `Watch`; ``bars`` are those that orders fill in."""
     shape = bars.shape[:2]
     low, high, close = (np.empty(shape, dtype=np.int64) for _ in range(3))
-    watch = Watch(low, high, close, np.zeros(len(bars), dtype=np.uint8))
+    turns, begun = np.zeros(len(bars), dtype=np.uint8), np.zeros(len(bars), dtype=np.int64)
+    watch = Watch(low, high, close, turns, begun)
     _fill_watch(bars, market, clock.session, watch)
     return watch
 
 
 @borrowing_kernel
 def _fill_watch(bars: FloatArray, market: MarketScan, session: IntVector, watch: Watch) -> None:
-    low, high, close, turns = watch
+    low, high, close, turns, begun = watch
+    sessions = 0
     for bar in range(bars.shape[0]):
         turns[bar] = SESSION_BEGINS if bar == 0 or session[bar] != session[bar - 1] else 0
+        sessions += turns[bar]
+        begun[bar] = sessions
         for symbol in range(bars.shape[1]):
             low[bar, symbol], high[bar, symbol] = NEVER, -1
             if has_price(bars, bar, symbol):
@@ -112,23 +121,68 @@ def has_price(bars: FloatArray, bar: int, symbol: int) -> bool:
     return known
 
 
+def news_of(signals: FloatArray, watch: Watch) -> tuple[IntVector, bool]:
+    """News of one account's signals, and whether they are steady, as `Tape` has them."""
+    news = np.empty(len(watch.turns) + 1, dtype=np.int64)
+    is_steady = list_news(signals, watch.turns, np.empty(len(watch.turns), dtype=np.uint8), news)
+    return news, bool(is_steady)
+
+
 @borrowing_kernel
-def mark_news(signals: FloatArray, news: Flags) -> None:
-    """Mark the bars on which a signal's side is another one than on the bar before.
+def list_news(signals: FloatArray, turns: Flags, marks: Flags, news: IntVector) -> bool:
+    """List the bars at which a quiet account has to decide anew.
 
     Parameters
     ----------
     signals
         Shape (symbols, strategies, bars): weights; NaN where unknown.
+    turns
+        Of `Watch`.
+    marks
+        Shape (bars,): overwritten.
     news
-        Shape (bars,): 1 is written where any side has changed, anything else is left as it is.
+        Written: see `Tape`; shape (bars + 1,).
+
+    Returns
+    -------
+    is_steady
+        See `Tape`.
     """
+    is_steady = True
+    for bar in range(turns.size):
+        marks[bar] = turns[bar] & SIZEABLE_CHANGES
     for symbol in range(signals.shape[0]):
         for strategy in range(signals.shape[1]):
-            before, known = 0, True
+            before = 0.0
             for bar in range(signals.shape[2]):
                 weight = signals[symbol, strategy, bar]
-                side, is_known = sign(weight), weight == weight  # noqa: PLR0124 (False for NaN)
-                if side != before or is_known != known:
-                    news[bar] = 1
-                before, known = side, is_known
+                if weight == before or (math.isnan(weight) and math.isnan(before)):
+                    continue
+                if sign(weight) != sign(before) or math.isnan(weight) != math.isnan(before):
+                    marks[bar] = 1
+                else:
+                    is_steady = False
+                before = weight
+    count = 0
+    for bar in range(turns.size):
+        news[count] = bar
+        count += marks[bar] != 0
+    news[count] = NEVER
+    return is_steady
+
+
+@inlined_kernel
+def read_rows(market: MarketScan, bar: int, rows: MarketRows) -> None:
+    """Copy what the decision sees of a bar into rows that are there already: a view costs more than it."""
+    for symbol in range(rows.close.size):
+        rows.close[symbol] = market.close[bar, symbol]
+        rows.atr[symbol] = market.atr[bar, symbol]
+        rows.average_volume[symbol] = market.average_volume[bar, symbol]
+
+
+@inlined_kernel
+def read_signals(history: FloatArray, bar: int, signals: FloatArray) -> None:
+    """Copy the signals of a bar: each symbol's lies in another place of memory."""
+    for symbol in range(signals.shape[1]):
+        for strategy in range(signals.shape[0]):
+            signals[strategy, symbol] = history[symbol, strategy, bar]

@@ -130,13 +130,17 @@ def volatility_scale(
     ``max_leverage``.
     """
     held = min(sums.sessions, window_sessions)
-    deviations = _squared_deviations(sums.total, sums.squares, held) if held >= 2 else 0.0
-    if deviations <= 0.0:
-        return min(1.0, max_leverage)
     ceiling = max_leverage if held == window_sessions else min(1.0, max_leverage)
     target = target_annual * RETURN_STEPS
     allowed = target * target / SESSIONS_PER_YEAR * (held - 1)
-    if deviations * ceiling * ceiling <= allowed:  # most sessions: neither root nor division
+    # Most sessions: neither root nor division. The deviations are surely above 0, and no more than the squares.
+    total, squares = float(sums.total), float(sums.squares)
+    if total * total < squares * held * (1.0 - 1e-9) and squares * ceiling * ceiling <= allowed:
+        return ceiling
+    deviations = _squared_deviations(sums.total, sums.squares, held) if held >= 2 else 0.0
+    if deviations <= 0.0:
+        return min(1.0, max_leverage)
+    if deviations * ceiling * ceiling <= allowed:
         return ceiling
     return min(math.sqrt(allowed / deviations), ceiling)
 
@@ -192,6 +196,36 @@ def book_session(
     booked = VolatilitySums(place, total, squares, sessions, nlv, 1.0)
     scale = volatility_scale(booked, returns.size, target_annual, max_leverage)
     return VolatilitySums(place, total, squares, sessions, nlv, scale)
+
+
+@inlined_kernel
+def book_still_sessions(
+    returns: npt.NDArray[np.int64],
+    sums: VolatilitySums,
+    count: int,
+    target_annual: float,
+    max_leverage: float,
+) -> VolatilitySums:
+    """`book_session`, ``count`` times with the value that was booked last: returns of 0.
+
+    The scale of each session is needed for its return only, and 0 stays 0 at any scale.
+    """
+    place, total, squares, sessions, last_nlv, last_scale = sums
+    if count <= 0 or not last_nlv > 0.0:  # also True for NaN
+        return sums
+    if squares == 0:  # the ring holds nothing else
+        place = (place + count) % returns.size
+    else:
+        for _ in range(min(count, returns.size)):
+            dropped = returns[place]
+            returns[place] = 0
+            total -= dropped
+            squares -= dropped * dropped
+            place = place + 1 if place + 1 < returns.size else 0
+        place = (place + max(count - returns.size, 0)) % returns.size
+    booked = VolatilitySums(place, total, squares, sessions + count, last_nlv, last_scale)
+    scale = volatility_scale(booked, returns.size, target_annual, max_leverage)
+    return VolatilitySums(place, total, squares, sessions + count, last_nlv, scale)
 
 
 def volatility_after(

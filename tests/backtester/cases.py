@@ -20,15 +20,20 @@ NS_PER_S = 1_000_000_000
 KINDS = {"ENTRY": 1, "EXIT": 2, "STOP": 3}
 
 
-def calendar() -> ExchangeCalendar:
-    return exchange_calendar("XNYS", date(2012, 1, 3), date(2013, 12, 31))
+def calendar(first: date = date(2012, 1, 3)) -> ExchangeCalendar:
+    return exchange_calendar("XNYS", first, date(2013, 12, 31))
 
 
 def make_market(
-    columns: dict[str, np.ndarray], *, size_s: int = DAILY, settlement_days: int = 1, start=date(2012, 9, 4)
+    columns: dict[str, np.ndarray],
+    *,
+    size_s: int = DAILY,
+    settlement_days: int = 1,
+    start: date = date(2012, 9, 4),
+    first: date = date(2012, 1, 3),
 ) -> Market:
-    """Market of arrays of shape (bars, 5); a row of NaN is a missing bar."""
-    days = calendar()
+    """Market of arrays of shape (bars, 5); a row of NaN is a missing bar. The calendar begins on ``first``."""
+    days = calendar(first)
     bars = len(next(iter(columns.values())))
     ends: list[int] = []
     for session in days.sessions(start, days.last_date):

@@ -10,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portfolio.risk_manager import (
+    RETURN_STEPS,
+    SESSIONS_PER_YEAR,
+    VolatilitySums,
+    book_still_sessions,
     close_session,
     drawdown_of,
     new_volatility,
     realised_volatility,
     throttle_scale,
     volatility_after,
+    volatility_scale,
 )
 
 LEVELS, SCALES = np.array([0.05, 0.10, 0.15]), np.array([0.5, 0.25, 0.0])
@@ -106,3 +111,42 @@ def test_a_session_whose_value_is_unknown_is_passed_over(nlv):
     state = volatility_after([100.0, 101.0, 102.0], 5, 0.15, 1.5)
     after = close_session(state, nlv, 0.15, 1.5)
     assert (after.sessions, after.last_nlv, after.last_scale) == (2, 102.0, state.last_scale)
+
+
+@pytest.mark.parametrize("moves", [[], [1.0], [1.01, 0.98, 1.03], [1.2, 0.7, 1.1, 1.0, 1.4, 0.9, 1.3]])
+@pytest.mark.parametrize("count", [0, 1, 2, 4, 5, 6, 13])
+@pytest.mark.parametrize("target", [0.02, 0.15, 3.0])
+def test_sessions_without_a_move_are_booked_at_once_as_one_by_one(moves, count, target):
+    state, nlv = new_volatility(5), 100_000.0
+    for move in [1.0, *moves]:
+        nlv *= move
+        state = close_session(state, nlv, target, 1.5)
+    ring = state.returns.copy()
+    at_once = book_still_sessions(ring, VolatilitySums(*state[1:]), count, target, 1.5)
+    for _ in range(count):
+        state = close_session(state, nlv, target, 1.5)
+    assert at_once == VolatilitySums(*state[1:])
+    np.testing.assert_array_equal(ring, state.returns)
+
+
+@given(
+    returns=st.lists(st.integers(-(2**27), 2**27), min_size=2, max_size=20),
+    full=st.booleans(),
+    target=st.floats(0.01, 3.0),
+    leverage=st.floats(0.2, 4.0),
+)
+def test_the_scale_is_target_over_realised_whichever_way_it_is_found(returns, full, target, leverage):
+    """The sums are asked first without a division; what they say must be what the division says."""
+    total, squares, held = sum(returns), sum(one * one for one in returns), len(returns)
+    window = held if full else held + 1
+    sums = VolatilitySums(0, total, squares, held, 1.0, 1.0)
+    deviations = max(float(squares) - float(total) * float(total) / held, 0.0)
+    ceiling = leverage if full else min(1.0, leverage)
+    scaled = target * RETURN_STEPS
+    allowed = scaled * scaled / SESSIONS_PER_YEAR * (held - 1)
+    expected = min(1.0, leverage)
+    if deviations > 0.0:
+        expected = ceiling
+        if deviations * ceiling * ceiling > allowed:
+            expected = min(math.sqrt(allowed / deviations), ceiling)
+    assert volatility_scale(sums, window, target, leverage) == expected

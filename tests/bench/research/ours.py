@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backtester.batch import Scores, Window, score
+from backtester.batch import Scores, Tapes, Window, score
 from backtester.market import Market, make_clock
 from backtester.run import run_backtest
 from backtester.validation.bootstrap import Draw, simulate_paths
@@ -131,15 +131,14 @@ def walk_forward(folder: Path) -> dict[str, Any]:
     market = daily_market(folder)
     candidates = crosses(range(5, 45, 4), range(50, 291, 25))
     windows = [Window(first=fold * 600, end=fold * 600 + 1500) for fold in range(10)]
-    trained = score(
-        SETTINGS, market.head(windows[-1].end), candidates, [1.0], windows=windows, per_symbol=True
-    )
+    tapes = Tapes(SETTINGS, market, per_symbol=True)
+    trained = score(SETTINGS, tapes, candidates, [1.0], windows=windows, per_symbol=True)
     best = np.argmax(np.nan_to_num(trained.sharpe, nan=-np.inf), axis=0)
     outcome = []
     for fold, window in enumerate(windows):
         chosen = sorted(set(best[fold].tolist()))
         test = score(
-            SETTINGS, market.head(window.end + 600), [candidates[one] for one in chosen], [1.0],
+            SETTINGS, tapes, [candidates[one] for one in chosen], [1.0],
             windows=[Window(first=window.end, end=window.end + 600)], per_symbol=True,
         )  # fmt: skip
         outcome += [
