@@ -115,7 +115,33 @@ def recalibrate(subject: Subject, log: Callable[[str], None], bar: Bar = termina
     name = subject.grid.kind.name
     number = hash_of(identity_of(subject))
     folder = subject.study.loaded.folders.results / FOLDER / f"{name}-{number}"
-    steps = StepFolder(path=folder, log=log)
+    found = _gather(subject, StepFolder(path=folder, log=log), bar)
+    evidence = evidence_of(subject, found)
+    verdicts = judge(subject.mandate, evidence)
+    decision = Decision(
+        id=f"{name}-{number}",
+        folder=folder,
+        strategy=name,
+        values=dict(found["search"].get("values", {})),
+        verdicts=verdicts,
+        evidence=evidence,
+        evidence_sha256=digest(
+            {
+                "steps": found,
+                "mandate": subject.mandate.sha256,
+                "data": subject.market.sha256,
+                "verdicts": plain([_as_json(one) for one in verdicts]),
+            }
+        ),
+        found=found,
+    )
+    _write(subject, decision)
+    log(f"decision: {'passed' if decision.passed else 'refused'}, {len(decision.failed)} rules not met")
+    return decision
+
+
+def _gather(subject: Subject, steps: StepFolder, bar: Bar) -> dict[str, Body]:
+    """Take every step; after a search without a walk-forward there is no other."""
     windows = len(subject.grid)
 
     def with_bar(label: str, total: int, work: Callable[..., Body]) -> Callable[[], Body]:
@@ -143,28 +169,7 @@ def recalibrate(subject: Subject, log: Callable[[str], None], bar: Bar = termina
         )
         for step, total, work in plan:
             found[step] = steps.run(step, with_bar(step.replace("_", " "), total, work))
-    evidence = evidence_of(subject, found)
-    verdicts = judge(subject.mandate, evidence)
-    decision = Decision(
-        id=f"{name}-{number}",
-        folder=folder,
-        strategy=name,
-        values=dict(first.get("values", {})),
-        verdicts=verdicts,
-        evidence=evidence,
-        evidence_sha256=digest(
-            {
-                "steps": found,
-                "mandate": subject.mandate.sha256,
-                "data": subject.market.sha256,
-                "verdicts": plain([_as_json(one) for one in verdicts]),
-            }
-        ),
-        found=found,
-    )
-    _write(subject, decision)
-    log(f"decision: {'passed' if decision.passed else 'refused'}, {len(decision.failed)} rules not met")
-    return decision
+    return found
 
 
 def evidence_of(subject: Subject, found: Mapping[str, Body]) -> Evidence:
