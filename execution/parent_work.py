@@ -77,6 +77,7 @@ class ParentWork:
         self._watched: set[str] = set()
         self._waiting: dict[PositionKey, _Waiting] = {}
         self._next_try_ns = 0
+        self._may_act = True
         self.watch(state.order for state in self._book.pending())
 
     def watch(self, orders: Iterable[Order]) -> None:
@@ -88,6 +89,22 @@ class ParentWork:
     def is_busy(self, strategy: str, symbol: str) -> bool:
         """Whether the rest of an order of this position is about to go on."""
         return (strategy, symbol) in self._waiting
+
+    def is_due(self, market_ns: int) -> bool:
+        """Whether a round has something to do now; cheap enough to be asked on every turn of the engine's loop.
+
+        Rounds by the wall clock alone would be late in market time when a replay runs fast.
+        """
+        if not self._may_act:
+            return False
+        may_try = bool(self._waiting) and self._clock.monotonic_ns() >= self._next_try_ns
+        if may_try and not all(self._is_in_flight(key) for key in self._waiting):
+            return True
+        for ref in self._watched:
+            state = self._book.get(ref)
+            if state is None or not (state.is_live or state.unbooked) or time_is_over(state, market_ns):
+                return True
+        return False
 
     def run(
         self, positions: Mapping[PositionKey, Decimal], conditions: TradingConditions, market_ns: int
@@ -103,7 +120,7 @@ class ParentWork:
         market_ns
             Market time now.
         """
-        may_act = (
+        self._may_act = may_act = (
             conditions.connected
             and conditions.reconciled
             and conditions.halt_level < HaltLevel.HALTED
@@ -146,7 +163,6 @@ class ParentWork:
         now_ns = self._clock.monotonic_ns()
         if now_ns < self._next_try_ns:
             return WorkReport()
-        self._next_try_ns = now_ns + _PAUSE_NS
         sent: tuple[Order, ...] = ()
         denials: list[Denial] = []
         for key, waiting in tuple(self._waiting.items()):
@@ -160,6 +176,7 @@ class ParentWork:
             if submission is not None and submission.denials:
                 in_time = now_ns - waiting.since_ns <= LONGEST_WAIT_S * 1e9
                 if in_time and submission.denials[0].reason in _WAIT_FOR:
+                    self._next_try_ns = now_ns + _PAUSE_NS
                     continue
                 denials += submission.denials
             elif submission is not None:
@@ -170,10 +187,15 @@ class ParentWork:
 
     def _is_in_flight(self, key: PositionKey) -> bool:
         pending = self._book.pending(strategy=key[0], symbol=key[1])
-        return any(
+        moves = any(
             state.unbooked or state.order.purpose is not Purpose.STOP or state.phase is not OrderPhase.WORKING
             for state in pending
         )
+        if moves or self._waiting[key].state.order.purpose is not Purpose.ENTRY:
+            return moves
+        # The stop of an entry that ended shrinks to what has filled, or goes; the rest brings one of its own.
+        covered = sum((state.open_quantity for state in pending), Decimal(0))
+        return covered > abs(self._book.filled_position(*key))
 
     def _plan(self, waiting: _Waiting, position: Decimal, market_ns: int) -> Plan | None:
         """Plan of what is left; None when nothing is: the exchange has closed, or the position went another way."""

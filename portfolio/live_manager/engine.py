@@ -159,9 +159,11 @@ class Engine:
         for change in self._p.feed.take_changes():
             self._log.info("feed", symbol=change.symbol, status=str(change.status), detail=change.detail)
         self._p.reconciler.poll()
-        if now_ns >= self._next_upkeep_ns and self._p.status.phase is not Phase.STARTING:
+        market_ns = max(self._p.status.market_ns, self._p.feed.market_ns)
+        due = now_ns >= self._next_upkeep_ns or self._p.desk.work_is_due(market_ns)
+        if due and self._p.status.phase is not Phase.STARTING:
             self._next_upkeep_ns = now_ns + round(_UPKEEP_S * 1e9)
-            self._p.desk.look_after(self.conditions(), self._p.status.market_ns)
+            self._p.desk.look_after(self.conditions(), market_ns)
 
     def _look_at_guard(self) -> None:
         halt = self._p.guard.flag_halt()

@@ -233,6 +233,10 @@ class OrderDesk:
                 detail=denial.detail,
             )
 
+    def work_is_due(self, market_ns: int) -> bool:
+        """Whether a parent order's rest is to be dealt with now, before the next round of upkeep."""
+        return self._work.is_due(market_ns)
+
     def look_after(self, conditions: TradingConditions, market_ns: int) -> UpkeepReport:
         """One round of upkeep: open questions, cancels without an answer, stops that don't fit, rests of parent orders."""
         report = self._upkeep.run(self._book.positions(), conditions, market_ns)

@@ -264,3 +264,28 @@ def test_the_parents_fills_are_never_more_than_it_wanted() -> None:
     desk.tell(desk.state(stop.order_ref), BrokerStatus.PRE_SUBMITTED)
     crossing = desk.go_on().sent[0]
     assert crossing.quantity + desk.state(entry.order_ref).filled == Decimal(100)
+
+
+def test_a_round_is_due_the_moment_that_there_is_something_to_do_and_not_before() -> None:
+    desk = Desk(method="TWAP")
+    assert not desk.work.is_due(desk.market_ns)
+    entry, stop = enter(desk)
+    until = desk.market_ns + round(WINDOW_S * 1e9)
+    assert not desk.work.is_due(until - 1)
+    assert desk.work.is_due(until)
+    desk.go_on(WINDOW_S)
+    assert not desk.work.is_due(desk.market_ns)  # our cancel is on its way
+    cancelled(desk, entry)
+    assert desk.work.is_due(desk.market_ns)
+    desk.go_on()
+    assert not desk.work.is_due(desk.market_ns)  # the stop is still there
+    cancelled(desk, stop)
+    assert desk.work.is_due(desk.market_ns)
+    assert desk.go_on().sent
+
+
+def test_nothing_is_due_while_nothing_may_be_done() -> None:
+    desk = Desk(method="TWAP")
+    enter(desk)
+    desk.go_on(WINDOW_S, replace(OPEN, connected=False))
+    assert not desk.work.is_due(desk.market_ns)
