@@ -90,6 +90,12 @@ class ParentWork:
         """Whether the rest of an order of this position is about to go on."""
         return (strategy, symbol) in self._waiting
 
+    def give_way(self, strategy: str, symbol: str) -> None:
+        """Drop the rest of an entry that waits: the position is to be left, which nothing holds up."""
+        waiting = self._waiting.get((strategy, symbol))
+        if waiting is not None and waiting.state.order.purpose is Purpose.ENTRY:
+            del self._waiting[strategy, symbol]
+
     def is_due(self, market_ns: int) -> bool:
         """Whether a round has something to do now; cheap enough to be asked on every turn of the engine's loop.
 

@@ -162,6 +162,8 @@ class OrderDesk:
         self, decision: Decision, bar_end_ns: int, price: float, moment: SessionMoment | None
     ) -> Plan | None:
         context = None if moment is None else order_context(decision, price, moment)
+        if decision.position:
+            self._work.give_way(decision.strategy, decision.symbol)
         if self._work.is_busy(decision.strategy, decision.symbol):
             return None  # what an earlier order left goes on in a moment
         session = None if moment is None else moment.session

@@ -289,3 +289,20 @@ def test_nothing_is_due_while_nothing_may_be_done() -> None:
     enter(desk)
     desk.go_on(WINDOW_S, replace(OPEN, connected=False))
     assert not desk.work.is_due(desk.market_ns)
+
+
+def test_the_rest_of_an_entry_gives_way_to_an_exit_and_the_rest_of_an_exit_does_not() -> None:
+    desk = Desk(method="TWAP", exit_method="TWAP")
+    entry, _ = enter(desk)
+    desk.fill(entry, 100)
+    desk.go_on(WINDOW_S)
+    cancelled(desk, entry, filled=100)
+    desk.go_on()
+    assert desk.work.is_busy("momentum", "IBM")
+    desk.work.give_way("momentum", "IBM")
+    assert not desk.work.is_busy("momentum", "IBM")
+    submission = desk.executor.submit([desk.exit(100)], OPEN)
+    desk.work.watch(submission.sent)
+    desk.go_on(WINDOW_S)
+    cancelled(desk, desk.state(submission.sent[0].order_ref))
+    assert desk.go_on(0, replace(OPEN, market_open=True)).sent[0].purpose is Purpose.EXIT
