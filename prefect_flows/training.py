@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import date
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 from core.atomic_file import write_atomic
@@ -40,15 +37,14 @@ def drift(night: Night) -> str:
     source = night.settings.nightly.training_source
     if not source:
         return "not measured: nightly.training_source names no bars of the traded size"
-    module = _module("ml.drift.__main__")
-    if module is None:
-        return "there is no model whose drift could be measured"
+    from ml.drift.__main__ import main  # noqa: PLC0415 (only where there is something to measure)
+
     journal = night.loaded.folders.state / "main.db"
     arguments = ["--config", str(night.loaded.path), "--data", source]
     arguments += ["--journal", str(journal)] if journal.is_file() else []
     noted = _read(_notes(night))
     counts = noted.get("drift") != night.session.date.toordinal()
-    if module.main([*arguments, *([] if counts else ["--dry-run"])]) != ExitCode.CLEAN:
+    if main([*arguments, *([] if counts else ["--dry-run"])]) != ExitCode.CLEAN:
         raise TrainingFailed("the drift can't be measured, see above")
     _write(_notes(night), noted | {"drift": night.session.date.toordinal()})
     return (
@@ -166,11 +162,6 @@ def _veto_trainer(night: Night, strategy: str) -> Trainer:
         return ("passed" if code == ExitCode.CLEAN else "refused") + ", see above", True
 
     return run
-
-
-def _module(name: str) -> ModuleType | None:
-    """Import a module; None when this version hasn't got it."""
-    return import_module(name) if find_spec(name.rpartition(".")[0]) is not None else None
 
 
 def _notes(night: Night) -> Path:

@@ -219,6 +219,16 @@ def test_without_bars_of_the_traded_size_no_drift_is_measured(night):
     assert "nightly.training_source names no bars" in drift(night)
 
 
+def test_drift_is_measured_on_the_bars_named_and_a_session_counts_once(environ, tmp_path, capsys):
+    environ.setenv("BACKSTOP__NIGHTLY__TRAINING_SOURCE", "packaged")
+    environ.setenv("BACKSTOP__VETO__MODELS", str(tmp_path / "models"))
+    night = Night(load_settings(CONFIG, os.environ), SystemClock(), day=DAY)
+    assert drift(night) == "measured, see above"
+    assert "momentum" in capsys.readouterr().out
+    assert "without counting" in drift(night)
+    assert json.loads((tmp_path / "control" / NOTES_NAME).read_text()) == {"drift": DAY.toordinal()}
+
+
 def test_without_promotions_no_probation_goes_on(night, capsys):
     assert training.probation(night) == "judged, see above"
     assert "no probation goes on" in capsys.readouterr().out
