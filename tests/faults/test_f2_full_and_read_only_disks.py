@@ -101,5 +101,5 @@ def test_a_main_whose_disk_is_full_halts_says_so_and_trades_no_more(disk: SmallD
         wait_for(lambda: "main has halted: journal" in stage.output("watchdog"), "the alert")
         sent = stage.output("main").count("order sent")
         stage.main.send_signal(signal.SIGTERM)
-        assert stage.main.wait(30) == 3, stage.output("main")[-2000:]
+        assert stage.main.wait(30) == 3, stage.output("main")[-600:] + stage.output("watchdog")[-2500:]
         assert stage.output("main").count("order sent") == sent
