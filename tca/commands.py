@@ -38,6 +38,7 @@ def run(options: Options) -> int:
         "check": _check,
         "show": _show,
         "report": _report,
+        "fit-costs": _fit_costs,
         "learning-curve": _learning_curve,
         "generate": _generate,
     }
@@ -148,6 +149,18 @@ def _report(options: Options) -> int:
     database = _database(options)
     with closing(open_published(database)) as connection:
         return write_report(connection, database, options)
+
+
+def _fit_costs(options: Options) -> int:
+    from tca.cost_fit.command import fit  # noqa: PLC0415
+    from tca.cost_fit.estimate import CannotFit  # noqa: PLC0415
+
+    database = _database(options)
+    with closing(open_published(database)) as connection:
+        try:
+            return fit(connection, database, options)
+        except CannotFit as error:
+            raise UsageProblem(str(error)) from None
 
 
 def _generate(options: Options) -> int:

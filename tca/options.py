@@ -6,15 +6,25 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from core.vocabulary import ExecutionMethod
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 _EPILOG: Final = """examples:
   python -m tca rebuild                     make the database anew from every journal of this installation
   python -m tca check                       do the components add up to the money that was paid?
   python -m tca report                      tables here, and results/tca_report.html
   python -m tca show BS-5913dceb-000001-E   one order: its costs, fills and journal
+  python -m tca fit-costs --output costs.yaml   what a backtest should assume: run_backtest.py --spec costs.yaml
   python -m tca learning-curve --json       the algo wheel in the simulated market
   python -m tca generate --parents 1000000 --database /tmp/big.duckdb
 """
+_FIT_EPILOG: Final = """example:
+  python -m tca fit-costs --output costs.yaml
+  python run_backtest.py --spec costs.yaml        books these costs; the printed keys may also go into config.yaml
+"""
+_FITTED_METHODS: Final = tuple(
+    str(method) for method in ExecutionMethod if method not in {ExecutionMethod.MOC, ExecutionMethod.LOC}
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", parents=[common], help="one order's costs, fills and journal")
     show.add_argument("order_ref", metavar="ORDER_REF")
     _add_report(commands, common)
+    _add_fit_costs(commands, common)
     _add_learning_curve(commands)
     generate = commands.add_parser(
         "generate", help="write a database of simulated parent orders, to try the report on"
@@ -80,6 +91,36 @@ def _add_report(
         "--outliers", type=_count, default=20, metavar="N", help="dearest orders to list (20)"
     )
     report.add_argument("--json", action="store_true", help="the tables as one JSON object instead")
+
+
+def _add_fit_costs(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    fit = commands.add_parser(
+        "fit-costs",
+        parents=[common],
+        help="half spread, slippage and impact of a backtest, estimated from the orders that were traded",
+        epilog=_FIT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fit.add_argument(
+        "--method",
+        action="append",
+        choices=_FITTED_METHODS,
+        metavar="METHOD",
+        help="orders of this method; may be repeated (default: MKT, which a backtest simulates). Closing auctions are "
+        f"left out: a backtest books no spread there. One of {', '.join(_FITTED_METHODS)}",
+    )
+    fit.add_argument(
+        "--bars-per-session",
+        type=_positive,
+        default=1.0,
+        metavar="N",
+        help="of the bars that will be backtested on: 1 for daily bars (default), 78 for five minutes",
+    )
+    fit.add_argument("--seed", type=int, default=1, metavar="N", help="of the bootstrap (1)")
+    fit.add_argument("--output", type=Path, metavar="FILE", help="write a file for run_backtest.py --spec")
+    fit.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_learning_curve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,1 @@
+"""The costs of ``run_backtest.py``, estimated from orders that were traded."""
