@@ -84,10 +84,11 @@ class TrialStore:
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Open a database in memory whose view ``trials`` is what was saved, oldest number first where it matters.
 
-        Memory is bounded: what doesn't fit goes to a temporary file.
+        Memory is bounded: what doesn't fit goes to a temporary file. One thread, so that a sum doesn't depend on which
+        part of it came first.
         """
         database = duckdb.connect(":memory:")
-        database.execute(f"SET memory_limit='{_MEMORY}'; SET threads=2; SET enable_progress_bar=false")
+        database.execute(f"SET memory_limit='{_MEMORY}'; SET threads=1; SET enable_progress_bar=false")
         pattern = str(self.folder / "*.parquet").replace("'", "''")
         if any(self.folder.glob("*.parquet")):
             database.execute(f"CREATE VIEW trials AS SELECT * FROM read_parquet('{pattern}')")  # noqa: S608 (our own path)
