@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from backtester.execution_methods import unsimulated_methods
 from backtester.market import Market, align
 from backtester.strategy_files import StrategySource
+from backtester.unsimulated import unsimulated
 from core.config_loader import OVERRIDE_PREFIX, LoadedSettings, load_settings
 from core.config_schema import StrategySettings
 from core.errors import ConfigError
@@ -85,7 +85,7 @@ def open_study(request: Request) -> Study:
         loaded, request.strategies, request.parameters, request.pairs
     )
     market, first_bar, source = load_market(loaded, request)
-    differences = unsimulated_methods(loaded.settings)
+    differences = unsimulated(loaded.settings)
     for sentence in differences:
         sys.stderr.write(f"note: {sentence}\n")
     market = replace(market, notes=(*market.notes, *differences))

@@ -13,7 +13,7 @@ from prefect_flows.environment import PROJECT, prepare
 _EPILOG: Final = """examples:
   python -m prefect_flows.nightly_feature_pipeline                                the newest session, as config.yaml says
   python -m prefect_flows.nightly_feature_pipeline --source ib                    bars from the broker
-  python -m prefect_flows.nightly_feature_pipeline --session 2013-02-28           one session again
+  python -m prefect_flows.nightly_feature_pipeline --session 2013-02-28 --replace an earlier session again
   python -m prefect_flows.nightly_feature_pipeline --prefect                      the same as a Prefect flow
 
 After a failure or a crash: run it again. Tables, pictures and run.json: results/nightly/SESSION/. docs/nightly.md says more.

@@ -11,9 +11,16 @@ from datetime import date
 from pathlib import Path
 
 if __name__ == "__main__":
-    from prefect_flows.command import main
+    from core.exit_codes import ExitCode
+    from core.missing_module import missing_library
 
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from prefect_flows.command import main
+
+        sys.exit(main(sys.argv[1:]))
+    except ModuleNotFoundError as missing:
+        sys.stderr.write(f"{missing_library(missing)}\n")
+        sys.exit(ExitCode.USAGE)
 
 from prefect_flows.environment import PROJECT, prepare
 

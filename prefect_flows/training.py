@@ -91,7 +91,11 @@ def probation(night: Night) -> str:
     code = main(["--probation", "--config", str(night.loaded.path)])
     if code not in {CLEAN, REFUSED}:
         raise TrainingFailed("probations can't be judged, see above")
-    return "judged, see above" if code == CLEAN else "FAILED ITS PROBATION and was rolled back, see above"
+    return (
+        "looked at; what was found stands above"
+        if code == CLEAN
+        else "FAILED ITS PROBATION and was rolled back, see above"
+    )
 
 
 Period = Callable[[date], int]
@@ -148,7 +152,7 @@ def _train_wheel(night: Night) -> tuple[str, bool]:
         return "nothing to train on: no order has been traded yet", False
     if main(["--database", str(database)]) != ExitCode.CLEAN:
         raise TrainingFailed("the algo wheel's trainer failed, see above")
-    return "trained and judged, see above", True
+    return "the trainer has run; its verdict stands above", True
 
 
 def _veto_trainer(night: Night, strategy: str) -> Trainer:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from backtester.execution_methods import unsimulated_methods
+from backtester.unsimulated import unsimulated, unsimulated_methods
 from core.config_schema import ExecutionSettings, Settings
+from core.config_veto import VetoSettings
 
 
 def settings_of(*, fill_at="open", **execution):
@@ -33,3 +34,12 @@ def test_each_method_that_a_backtest_does_not_have_is_named(settings, keys):
     assert len(sentences) == len(keys)
     for sentence, key in zip(sentences, keys, strict=True):
         assert sentence.startswith(f"{key} isn't simulated")
+
+
+def test_a_veto_that_live_trading_would_obey_is_named():
+    shadow, enforce = (
+        Settings().model_copy(update={"veto": VetoSettings(mode=mode)}) for mode in ("shadow", "enforce")
+    )
+    assert unsimulated(shadow) == ()
+    (sentence,) = unsimulated(enforce)
+    assert sentence.startswith("veto.mode enforce isn't simulated")

@@ -5,6 +5,11 @@ from __future__ import annotations
 from core.config_schema import Settings
 
 
+def unsimulated(settings: Settings) -> tuple[str, ...]:
+    """Sentences about all that is configured for live trading and not simulated; empty when nothing is."""
+    return (*unsimulated_methods(settings), *_unsimulated_veto(settings))
+
+
 def unsimulated_methods(settings: Settings) -> tuple[str, ...]:
     """Sentences about execution methods that a backtest doesn't have; empty when it does as live trading would.
 
@@ -30,3 +35,12 @@ def unsimulated_methods(settings: Settings) -> tuple[str, ...]:
             "execution.methods.limit_placement touch isn't simulated: entries are marketable limits here"
         )
     return tuple(sentences)
+
+
+def _unsimulated_veto(settings: Settings) -> tuple[str, ...]:
+    if settings.veto.mode != "enforce":
+        return ()
+    return (
+        "veto.mode enforce isn't simulated: a backtest enters whatever the strategies ask for, live trading only what "
+        "a model approves, and nothing without a sound one",
+    )
