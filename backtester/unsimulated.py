@@ -40,7 +40,8 @@ def unsimulated_methods(settings: Settings) -> tuple[str, ...]:
 def _unsimulated_veto(settings: Settings) -> tuple[str, ...]:
     if settings.veto.mode != "enforce":
         return ()
-    return (
+    sentence = (
         "veto.mode enforce isn't simulated: a backtest enters whatever the strategies ask for, live trading only what "
-        "a model approves, and nothing without a sound one",
+        "a model approves, and nothing without a sound one"
     )
+    return (sentence,)

@@ -230,7 +230,7 @@ def test_drift_is_measured_on_the_bars_named_and_a_session_counts_once(environ, 
 
 
 def test_without_promotions_no_probation_goes_on(night, capsys):
-    assert training.probation(night) == "judged, see above"
+    assert training.probation(night) == "looked at; what was found stands above"
     assert "no probation goes on" in capsys.readouterr().out
 
 
