@@ -99,7 +99,7 @@ class Aftermath:
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         self._session, self._clock, self._post = session, clock, post
-        self._residue = {item["symbol"]: Decimal(item["quantity"]) for item in residue}
+        self._residue = residue_by_symbol(residue)
         self._due_ns = 0
         self._waiting = False
         self._last: Stray | None = None
@@ -122,6 +122,14 @@ class Aftermath:
         if found is not None and self._last is not None:
             self._confirmed = found
         self._last = found
+
+
+def residue_by_symbol(residue: Iterable[Mapping[str, str]]) -> dict[str, Decimal]:
+    """Add up what a report says is left: a symbol may stand there with its position and, at 0, with its orders."""
+    left: dict[str, Decimal] = {}
+    for item in residue:
+        left[item["symbol"]] = left.get(item["symbol"], Decimal(0)) + Decimal(item["quantity"])
+    return left
 
 
 def _is_left(quantity: Decimal, left: Decimal) -> bool:

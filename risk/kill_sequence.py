@@ -31,7 +31,7 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
 from core.events import OpenOrderReport
-from core.vocabulary import KILL_PREFIX, Side
+from core.vocabulary import KILL_PREFIX, OrderType, Side
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,
@@ -59,6 +59,7 @@ from risk.kill_messages import (
 
 _ZERO = Decimal(0)
 _STUCK_CLOSES = "an order that can't be cancelled may still close it"
+_AT_CLOSE = frozenset({OrderType.MARKET_ON_CLOSE, OrderType.LIMIT_ON_CLOSE})
 _FRACTION = "a fraction of a share: close it in TWS"
 
 
@@ -251,6 +252,8 @@ class KillSequence:
     def _while_cancelling(self, orders: tuple[OpenOrderReport, ...], at_ns: int) -> tuple[KillAction, ...]:
         if orders:
             return self._chase(orders, at_ns)
+        if self._stuck:  # they have just filled or gone: no position read before that counts
+            self._first_look = None
         self._stuck = ()
         self._open_since_ns = None
         if self.orders_gone_ns is None:
@@ -271,9 +274,7 @@ class KillSequence:
         if self.fence is not None and at_ns - self._open_since_ns > self.limits.cancel_patience_ns:
             warning: tuple[KillAction, ...] = ()
             if not self._stuck:
-                names = ", ".join(
-                    sorted(f"{order.symbol} {order.order_ref or order.perm_id}" for order in orders)
-                )
+                names = ", ".join(sorted(f"{order.symbol} {_name(order)}" for order in orders))
                 warning = (Warn(text=f"orders can't be cancelled: {names}"),)
             self._stuck = orders
             self.phase = Phase.READING
@@ -393,8 +394,14 @@ class KillSequence:
             for symbol, quantity in sorted(self._positions.items())
         ]
         for order in self._stuck:
-            reason = f"order {order.order_ref or order.perm_id} can't be cancelled"
+            reason = f"order {_name(order)} can't be cancelled"
             residue.append(Residue(symbol=order.symbol, quantity=_ZERO, reason=reason))
         if not residue:
             self.flat_ns = at_ns
         return (Finish(flat=not residue, residue=tuple(residue)),)
+
+
+def _name(order: OpenOrderReport) -> str:
+    """Name an order that stays, and say what becomes of it if that is known."""
+    name = str(order.order_ref or order.perm_id)
+    return f"{name} ({order.order_type}: may fill at the close)" if order.order_type in _AT_CLOSE else name

@@ -19,6 +19,7 @@ from core.journal import Record, read, verify
 from core.records import RecordKind
 from core.vocabulary import KILL_PREFIX
 from portfolio.live_manager.book import LiveBook
+from risk.aftermath import residue_by_symbol
 from tests.faults.truth import Truth, read_truth
 from tests.risk.stage import Stage
 from tests.waiting import wait_for
@@ -90,7 +91,7 @@ def g1_nothing_is_left_after_a_kill(evidence: Evidence) -> list[str]:
         if not ended:
             continue
         report = ended[-1].payload
-        left = {str(item["symbol"]): Decimal(str(item["quantity"])) for item in _items(report["residue"])}
+        left = residue_by_symbol(_items(report["residue"]))
         truth = read_truth(evidence.audit, evidence.monotonic(ended[-1]))
         if truth.held != {symbol: left.get(symbol, Decimal(0)) for symbol in truth.held}:
             found.append(f"a kill ended with {truth.held} held and the residue {left}")

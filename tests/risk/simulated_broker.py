@@ -52,6 +52,8 @@ class Troubles:
     restarts: int = 0
     halted_symbols: frozenset[str] = frozenset()
     uncancellable: int = 0
+    auction_ms: int | None = None
+    """When the orders that can't be cancelled fill, each at once and as a whole; None: never."""
     partial_fills: bool = True
     fence_ms: int = 50
     fence: FenceOutcome = FenceOutcome.ACKNOWLEDGED
@@ -131,6 +133,11 @@ class World:
             assert abs(after) < abs(before), (
                 f"{order.reference} let {order.symbol} grow from {before} to {after}"
             )
+            locked = sum(
+                (one.remaining for one in self._stuck_orders(order.symbol) if one.side is order.side),
+                Decimal(0),
+            )
+            assert abs(after) >= locked, f"{order.reference} closed what {locked} locked shares will close"
         self.positions[order.symbol] = after
         # The broker's position report follows its executions at a distance.
         lag = self.random.randint(0, 30 * MS)
@@ -139,6 +146,13 @@ class World:
         order.remaining -= quantity
         if not order.remaining:
             self.working.pop(order.perm_id, None)
+
+    def _stuck_orders(self, symbol: str | None = None) -> list[_Working]:
+        return [one for one in self.working.values() if one.stuck and symbol in (None, one.symbol)]
+
+    def _auction(self) -> None:
+        for order in self._stuck_orders():
+            self._fill(order, order.remaining)
 
     def _market_step(self) -> None:
         """Fill some of main's orders, let main send more, now and then."""
@@ -333,6 +347,8 @@ class World:
             self.at(self.now + self.random.randint(1, 1_500 * MS), self._disconnect)
         for _ in range(self.troubles.restarts):
             self.at(self.now + self.random.randint(1, 1_500 * MS), self._restart)
+        if self.troubles.auction_ms is not None:
+            self.at(self.now + self.troubles.auction_ms * MS, self._auction)
         end = self.now + int(limit_s * 1e9)
         while self._heap and self.finish is None and self.now < end:
             self.now, _, what = heapq.heappop(self._heap)

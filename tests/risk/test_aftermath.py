@@ -9,7 +9,7 @@ import pytest
 
 from core.events import BrokerSnapshot, Execution, OpenOrderReport, PositionReport
 from core.vocabulary import BrokerStatus, Side, Unknown
-from risk.aftermath import find_stray
+from risk.aftermath import find_stray, residue_by_symbol
 
 
 def fill(symbol: str, ref: str, time_ns: int = 1) -> Execution:
@@ -105,6 +105,19 @@ def test_what_the_kill_left_is_news_only_when_it_grows_or_turns() -> None:
     assert find_stray(account({"IBM": 4}, (order("IBM", "BS-1-1-S"),), fills), left) is None
     for worse in (11, -1):
         assert find_stray(account({"IBM": worse}, executions=fills), left) is not None
+
+
+def test_a_position_left_to_an_order_that_cant_be_cancelled_is_no_news() -> None:
+    left = residue_by_symbol(
+        [
+            {"symbol": "IBM", "quantity": "10", "reason": "an order may still close it"},
+            {"symbol": "IBM", "quantity": "0", "reason": "order BS-1-2-C can't be cancelled"},
+        ]
+    )
+    assert left == {"IBM": Decimal(10)}
+    locked, fills = order("IBM", "BS-1-2-C"), (fill("IBM", "BS-1-1-E"),)
+    assert find_stray(account({"IBM": 10}, (locked,), fills), left) is None
+    assert find_stray(account({"IBM": 20}, (), fills), left) is not None
 
 
 def test_an_order_that_has_ended_is_no_stray() -> None:

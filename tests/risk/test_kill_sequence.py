@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.events import OpenOrderReport
 from core.vocabulary import BrokerStatus, Side
 from risk.kill_messages import (
     CancelAll,
@@ -26,6 +28,7 @@ from risk.kill_messages import (
     SendCloses,
     SessionChanged,
     Tick,
+    Warn,
 )
 from risk.kill_sequence import KillSequence, Phase
 from tests.risk.simulated_broker import MS, SYMBOLS, Troubles, World
@@ -67,6 +70,23 @@ def test_a_kill_never_turns_a_position_round_and_ends_flat_or_with_a_listed_resi
 @given(seed=st.integers(0, 2**32), restarts=st.integers(1, 6))
 def test_a_kill_whose_watchdog_dies_again_and_again_still_ends_flat(seed: int, restarts: int) -> None:
     assert World(seed=seed, troubles=Troubles(restarts=restarts)).run().flat
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    locked=st.integers(1, 6),
+    auction_ms=st.integers(0, 6_000),
+    lost_answers=st.sampled_from((0.0, 0.1)),
+)
+def test_a_kill_around_the_closing_auction_leaves_to_locked_orders_what_they_will_close(
+    seed: int, locked: int, auction_ms: int, lost_answers: float
+) -> None:
+    troubles = Troubles(uncancellable=locked, auction_ms=auction_ms, lost_answers=lost_answers)
+    world = World(seed=seed, troubles=troubles)
+    outcome = world.run()  # each fill of a close is checked as it happens
+    assert outcome.flat == (not outcome.residue)
+    assert all(order.stuck for order in world.working.values())
 
 
 # --- step by step ----------------------------------------------------------------------------------------
@@ -244,6 +264,113 @@ def test_a_refused_symbol_is_listed_after_three_attempts_while_the_others_go_on(
     assert [(item.symbol, item.quantity, item.reason) for item in finish.residue] == [
         ("AAPL", Decimal(100), "201 halted")
     ]
+
+
+# --- orders that can't be cancelled ------------------------------------------------------------------------
+
+
+def locked(side: Side, quantity: int, kind: str = "MOC") -> OpenOrderReport:
+    return OpenOrderReport(
+        order_ref="BS-1-1-c",
+        order_id=1,
+        perm_id=9,
+        client_id=1,
+        symbol="AAPL",
+        side=side,
+        quantity=Decimal(quantity),
+        order_type=kind,
+        status=BrokerStatus.PRE_SUBMITTED,
+    )
+
+
+class LockedPlay(Play):
+    """A broker that goes on working one order."""
+
+    def __init__(self, order: OpenOrderReport) -> None:
+        super().__init__()
+        self.fence()
+        self.order = order
+
+    def still_open(self) -> list[KillAction]:
+        question = next(action for action in self.actions if isinstance(action, ReadOpenOrders))
+        return self.feed(OpenOrdersRead(read_id=question.read_id, orders=(self.order,), at_ns=self.now))
+
+    def until_read(self) -> list[KillAction]:
+        """Answer with the order until the sequence goes on without its cancel; return what that said."""
+        for _ in range(100):
+            if ReadPositions in kinds(actions := self.still_open()):
+                return actions
+            self.tick()
+            while ReadOpenOrders not in kinds(self.actions):
+                self.tick()
+        raise AssertionError("the sequence waits for the cancel for ever")
+
+    def two_looks(self, **held: int | str) -> list[KillAction]:
+        self.until_read()
+        self.positions(**held)
+        self.tick()
+        self.still_open()
+        return self.positions(**held)
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "quantity", "closed"),
+    [
+        (100, Side.SELL, 40, 60),
+        (100, Side.SELL, 100, None),
+        (100, Side.SELL, 250, None),
+        (-100, Side.BUY, 40, 60),
+        (-100, Side.BUY, 100, None),
+        (100, Side.BUY, 40, 100),  # it would add to the position: nothing but the position is ours to close
+        (-100, Side.SELL, 40, 100),
+        (0, Side.BUY, 40, None),
+    ],
+)
+def test_a_close_leaves_room_for_what_cant_be_cancelled(
+    held: int, side: Side, quantity: int, closed: int | None
+) -> None:
+    actions = LockedPlay(locked(side, quantity)).two_looks(AAPL=held)
+    sent = [order for action in actions if isinstance(action, SendCloses) for order in action.orders]
+    if closed is not None:
+        assert [(one.side, one.quantity) for one in sent] == [
+            (Side.SELL if held > 0 else Side.BUY, Decimal(closed))
+        ]
+        return
+    assert sent == []
+    finish = next(action for action in actions if isinstance(action, Finish))
+    assert not finish.flat
+    assert [item.quantity for item in finish.residue] == ([Decimal(held)] if held else []) + [Decimal(0)]
+    assert finish.residue[-1].reason == "order BS-1-1-c (MOC: may fill at the close) can't be cancelled"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("MOC", "BS-1-1-c (MOC: may fill at the close)"),
+        ("LOC", "BS-1-1-c (LOC: may fill at the close)"),
+        ("LMT", "BS-1-1-c"),
+    ],
+)
+def test_an_order_that_cant_be_cancelled_is_told_once(kind: str, text: str) -> None:
+    play = LockedPlay(locked(Side.BUY, 40, kind))
+    told = [action for action in play.until_read() if isinstance(action, Warn)]
+    assert told == [Warn(text=f"orders can't be cancelled: AAPL {text}")]
+    play.positions()
+    play.tick()
+    assert Warn not in kinds(play.still_open())
+
+
+def test_positions_read_beside_a_locked_order_dont_count_once_it_is_gone() -> None:
+    play = LockedPlay(locked(Side.SELL, 100))
+    play.until_read()
+    play.positions(AAPL=100)
+    play.tick()
+    # The auction was held; the broker's positions are still those of before it.
+    assert SendCloses not in kinds(play.look(AAPL=100))
+    play.tick()
+    assert kinds(play.look()) == []
+    play.tick()
+    assert play.look() == [Finish(flat=True, residue=())]
 
 
 def test_after_a_restart_numbers_of_closing_orders_are_not_used_again() -> None:
