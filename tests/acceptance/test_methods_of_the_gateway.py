@@ -14,7 +14,7 @@ from tests.acceptance.official_client import official_client, order, stock
 from tests.gateway import ROOT, running_gateway
 from tests.waiting import DEADLINE_S, wait_for
 
-REPLAY = ("--speed", 400, "--cash", 100_000_000, "--start", "2010-01-04", "--wait-for-client")
+REPLAY = ("--speed", 1000, "--cash", 100_000_000, "--start", "2010-01-04", "--wait-for-client")
 
 
 @pytest.fixture(scope="module")
