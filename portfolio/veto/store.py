@@ -124,6 +124,10 @@ def read_manifest(own: Path, version: str, sha256: str | None = None) -> tuple[M
         if sha256 is not None and found != sha256:
             raise UnusableModel(f"{path}: its SHA-256 is not that of the version in use")
         return Manifest.model_validate_json(data), found
+    except FileNotFoundError as error:
+        raise UnusableModel(
+            f"{path}: there is no version {version}; python -m ml list names those there are"
+        ) from error
     except (OSError, ValidationError) as error:
         raise UnusableModel(f"{path}: {_first(error)}") from error
 

@@ -37,7 +37,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         document = _load(options.file)
     except (OSError, ValueError, RecursionError) as error:
-        print(f"{options.file}: {error}", file=sys.stderr)
+        detail = error.strerror if isinstance(error, OSError) else error
+        print(
+            f"{options.file}: {detail}; python -m scripts.incident list names the incidents", file=sys.stderr
+        )
         return ExitCode.USAGE
     try:
         findings = replay(document)

@@ -103,3 +103,6 @@ def test_the_commands_list_show_promote_and_roll_back(
     assert "was refused" in told
     assert run("rollback", "momentum") == (0, "no model is in use any more\n")
     assert run("show", "momentum", "../x")[0] == 1
+    code, told = run("show", "momentum", "0009")
+    assert code == 1
+    assert "there is no version 0009" in told
