@@ -57,6 +57,7 @@ class StressEvidence:
     drawdown_p95: float = NAN
     jitter_gains: float = NAN
     costs_sharpe: float = NAN
+    present_costs_sharpe: float = NAN
     crises: Mapping[str, float] = field(default_factory=dict)
     shocks: Mapping[str, float] = field(default_factory=dict)
 

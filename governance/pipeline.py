@@ -163,7 +163,7 @@ def _gather(subject: Subject, steps: StepFolder, bar: Bar) -> dict[str, Body]:
         plan: tuple[tuple[str, int, Callable[..., Body]], ...] = (
             ("monte_carlo", asked.paths, lambda on: monte_carlo(subject, first, on)),
             ("jitter", asked.jitter_paths, lambda on: jitter(subject, first, on)),
-            ("costs", len(first["folds"]), lambda on: costs(subject, first, on)),
+            ("costs", 2 * len(first["folds"]), lambda on: costs(subject, first, on)),
             ("scenarios", several, lambda on: scenarios(subject, first, on)),
             ("guards", 1, lambda _on: guards(subject, first)),
         )
@@ -274,6 +274,7 @@ def _stress(found: Mapping[str, Body]) -> StressEvidence:
         drawdown_p95=_number(monte.get("drawdown_p95")),
         jitter_gains=_number(moved.get("gains")),
         costs_sharpe=_number(dear.get("sharpe")),
+        present_costs_sharpe=_number(dear.get("present")),
         crises={name: _number(one) for name, one in worlds.get("crises", {}).items()},
         shocks={name: _number(one) for name, one in worlds.get("shocks", {}).items()},
     )

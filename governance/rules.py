@@ -248,8 +248,14 @@ def jitter(mandate: Mandate, evidence: Evidence) -> Verdict:
 
 def costs(mandate: Mandate, evidence: Evidence) -> Verdict:
     """Judge higher costs."""
-    what = f"mean Sharpe ratio of the test windows at {mandate.costs.factor:g} times the costs"
-    return _at_least("costs", what, evidence.stress.costs_sharpe, mandate.costs.min_mean_sharpe, _ratio)
+    stress = evidence.stress
+    present = _told(stress.present_costs_sharpe, _ratio)
+    figure = stress.costs_sharpe if math.isfinite(stress.present_costs_sharpe) else NAN
+    what = (
+        f"mean Sharpe ratio of the test windows, each in a new account, at {mandate.costs.factor:g} times the costs "
+        f"(at the present ones {present})"
+    )
+    return _at_least("costs", what, figure, mandate.costs.min_mean_sharpe, _ratio)
 
 
 def crises(mandate: Mandate, evidence: Evidence) -> Verdict:

@@ -85,23 +85,33 @@ def jitter(subject: Subject, found: Found, progress: Progress) -> dict[str, obje
 
 
 def costs(subject: Subject, found: Found, progress: Progress) -> dict[str, object]:
-    """Trade every test window with its own parameters at higher costs, each in a new account."""
+    """Trade every test window with its own parameters at higher and at the present costs, each in a new account.
+
+    Those of the walk-forward go on from window to window, so its figures are no measure of what the costs change.
+    """
     folds = found["folds"]
     if any(fold["candidate"] is None for fold in folds):
         return {"sharpe": math.nan}
     candidates = [subject.grid.strategies[int(fold["candidate"])] for fold in folds]
     windows = [Window(first=int(fold["first_bar"]), end=int(fold["end"])) for fold in folds]
-    settings = dearer(subject.study.loaded.settings, subject.mandate.costs.factor)
-    scores = score(
-        settings,
-        subject.market,
-        [[one] for one in candidates],
-        [subject.weight],
-        windows=windows,
-        on_done=progress,
-    )
-    own = np.array([scores.sharpe[place, place, 0] for place in range(len(folds))])
-    return {"sharpe": float(own.mean()), "folds": own.tolist()}
+
+    def sharpes(factor: float) -> list[float]:
+        scores = score(
+            dearer(subject.study.loaded.settings, factor),
+            subject.market,
+            [[one] for one in candidates],
+            [subject.weight],
+            windows=windows,
+            on_done=progress,
+        )
+        return [float(scores.sharpe[place, place, 0]) for place in range(len(folds))]
+
+    at_higher, at_present = sharpes(subject.mandate.costs.factor), sharpes(1.0)
+    return {
+        "sharpe": float(np.mean(at_higher)),
+        "folds": at_higher,
+        "present": float(np.mean(at_present)),
+    }
 
 
 def dearer(settings: Settings, factor: float) -> Settings:

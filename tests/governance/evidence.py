@@ -52,6 +52,7 @@ GOOD = Evidence(
         drawdown_p95=0.15,
         jitter_gains=1.0,
         costs_sharpe=1.1,
+        present_costs_sharpe=1.2,
         crises={"2008 financial crisis": 0.1, "2020 March": 0.05},
         shocks={"gap:-0.2": 0.2, "halt:5": 0.1},
     ),
