@@ -21,6 +21,19 @@ from tests.chaos.suite import run_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
+PLAYED = (
+    "core",
+    "data",
+    "execution",
+    "paper_gateway",
+    "portfolio",
+    "risk",
+    "strategy",
+    "main.py",
+    "risk_monitor.py",
+    "requirements.lock",
+)
+"""What the units run. ``config.yaml`` isn't among it: every unit writes its own."""
 EPILOG = """examples:
   make chaos                                          the small campaign, about 20 minutes on two processors
   CHAOS_SCALE=full make chaos                         the full one, many hours; stop it and start it again as you like
@@ -67,16 +80,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def version() -> str:
-    """Commit of the code that runs, with a mark when files differ from it."""
+    """Last commit of the code that the campaign plays, with a mark when files of it differ.
+
+    Research, documents and tests may change without making the results those of another system.
+    """
+    commit = _git("log", "-1", "--format=%h", "--abbrev=10", "--", *PLAYED)
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *PLAYED)
+    return (commit + ("-dirty" if changed else "")) or "unknown"
+
+
+def _git(*arguments: str) -> str:
     git = shutil.which("git") or "git"
-    commit = subprocess.run(
-        [git, "describe", "--always", "--dirty", "--abbrev=10"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return commit.stdout.strip() or "unknown"
+    done = subprocess.run([git, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def plan(options: argparse.Namespace) -> list[tuple[str, int]]:

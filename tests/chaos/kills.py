@@ -20,6 +20,7 @@ from portfolio.live_manager.assembly import calendar_range
 from risk.rearm import rearm
 from strategy.registry import create_enabled
 from tests.chaos.outcome import Outcome, attempt
+from tests.chaos.warm import WarmStage
 from tests.faults.engine_room import QUICK, EngineRoom, RoomStage
 from tests.risk.stage import Stage
 from tests.waiting import wait_for
@@ -109,7 +110,7 @@ def silent_main(seed: int, scratch: Path, keep: Path) -> Outcome:
     outcome = Outcome()
     folder = scratch / "project"
     folder.mkdir()
-    with attempt(outcome, f"P2 seed {seed}", folder, keep), Stage(folder) as stage:
+    with attempt(outcome, f"P2 seed {seed}", folder, keep), WarmStage(folder) as stage:
         peer = _peer_and_watchdog(stage, "--positions", "3", "--orders", "20")
         peer.send_signal(signal.SIGKILL if seed % 2 else signal.SIGSTOP)
         assert stage.await_kill()["flat"]
@@ -126,7 +127,7 @@ def both_killed(seed: int, scratch: Path, keep: Path) -> Outcome:
     outcome, chance = Outcome(), random.Random(seed)
     folder = scratch / "project"
     folder.mkdir()
-    with attempt(outcome, f"P7 seed {seed}", folder, keep, runs=LIQUIDATIONS), Stage(folder) as stage:
+    with attempt(outcome, f"P7 seed {seed}", folder, keep, runs=LIQUIDATIONS), WarmStage(folder) as stage:
         for _ in range(LIQUIDATIONS):
             _both_killed_once(stage, chance, outcome)
         outcome.look(stage)
@@ -187,7 +188,7 @@ def runaway_main(seed: int, scratch: Path, keep: Path) -> Outcome:
     folder = scratch / "project"
     folder.mkdir()
     chance = random.Random(seed)
-    with attempt(outcome, f"P9 seed {seed}", folder, keep, runs=LIQUIDATIONS), Stage(folder) as stage:
+    with attempt(outcome, f"P9 seed {seed}", folder, keep, runs=LIQUIDATIONS), WarmStage(folder) as stage:
         for number in range(1, LIQUIDATIONS + 1):
             (stage.folder / "peer.out").unlink(missing_ok=True)
             deaf = ("--deaf",) if (seed + number) % 2 else ()
@@ -210,7 +211,7 @@ def loaded_kill(seed: int, scratch: Path, keep: Path) -> Outcome:
     outcome = Outcome()
     folder = scratch / "project"
     folder.mkdir()
-    with attempt(outcome, f"L1 seed {seed}", folder, keep), Stage(folder) as stage:
+    with attempt(outcome, f"L1 seed {seed}", folder, keep), WarmStage(folder) as stage:
         _peer_and_watchdog(stage, "--positions", "3", "--orders", "100")
         stage.kill_now.touch()
         assert stage.await_kill()["flat"]

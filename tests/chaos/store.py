@@ -10,7 +10,7 @@ from tests.chaos.outcome import Outcome, as_document, from_document
 
 
 class Store:
-    """Appends to ``results/chaos/<version>-<scale>.jsonl``; another version of the code begins a file of its own."""
+    """Appends to ``results/chaos/<version>-<scale>.jsonl``; another version of what is played begins a file of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

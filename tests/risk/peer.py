@@ -12,6 +12,7 @@ import queue
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -168,7 +169,7 @@ class Peer:
         write_atomic(self.folders.logs / "main_heartbeat.json", dump(document).encode(), durable=False)
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--positions", type=int, default=0)
@@ -179,8 +180,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mute-events", action="store_true", help="count no processed event")
     parser.add_argument("--deaf", action="store_true", help="do not answer commands")
     parser.add_argument("--file-only", action="store_true", help="beat only by file")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    return Peer(parse(arguments)).run()
 
 
 if __name__ == "__main__":
-    sys.exit(Peer(parse()).run())
+    sys.exit(main(sys.argv[1:]))
