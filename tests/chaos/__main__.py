@@ -39,7 +39,7 @@ EPILOG = """examples:
   CHAOS_SCALE=full make chaos                         the full one, many hours; stop it and start it again as you like
   python -m tests.chaos --only P1,N2 --seed 7 --runs 3
   python -m tests.chaos --only N8 --seed 12 --runs 1  play a failing seed again
-a unit is what one seed plays (P1: 20 kills, P7 and P9: 5 liquidations, N2: 25 restarts, N8: 40 bursts, SIM: 1000 seeds of each simulation); --runs counts units.
+a unit is what one seed plays (P1: 20 kills, P7 and P9: 5 liquidations, N2: 25 restarts, N8: 80 bursts, SIM: 1000 seeds of each simulation); --runs counts units.
 """
 
 

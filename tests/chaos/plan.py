@@ -102,7 +102,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
     "N1": Campaign("wires.half_open", _scales(3, 50), "connections"),
     "N2": Campaign("wires.restarts", _scales(2, 20), "restarts"),
     "N7": Campaign("wires.fuzzed_frames", _scales(2, 25), "frames"),
-    "N8": Campaign("wires.disorder", _scales(3, 250), "bursts, each with a disorder of its own"),
+    "N8": Campaign("wires.disorder", _scales(2, 125), "bursts, each with a disorder of its own"),
     "SIM": Campaign("simulations.simulate", _scales(5, 100), "seeds"),
 }
 

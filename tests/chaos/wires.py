@@ -20,7 +20,7 @@ from tests.faults.engine_room import QUICK, EngineRoom, RoomStage, engine_room
 from tests.risk.stage import Stage
 
 RESTARTS = 25
-BURSTS = 40
+BURSTS = 80
 FRAMES = 20_000
 _HALF_OPEN = """
 description: Main's connection loses its other end.

@@ -27,6 +27,7 @@ from execution.order_state import OrderState
 from execution.plans import TradingConditions
 from portfolio.live_manager.assembly import Assembler, Assembly
 from portfolio.live_manager.decision_cycle import Decision
+from tests.faults.agreement import Agreement
 from tests.faults.invariants import Evidence, disagreements
 from tests.risk.stage import Stage
 from tests.waiting import DEADLINE_S
@@ -73,6 +74,7 @@ class EngineRoom:
         self.manager = self.assembly.desk._manager
         self.executor = self.assembly.desk._executor
         self.sequence = 0
+        self._agreement = Agreement(self.journal.path, stage.audit)
         self._watchdog: HeartbeatPublisher | None = None
         self._leased_s = 0.0
         if lease:
@@ -205,6 +207,7 @@ class EngineRoom:
             Seconds since the broker's last event, or since the connection that we heard of it by, if that is later.
         """
         looked_s = 0.0
+        agreement = self._agreement
         connected_ns = time.monotonic_ns() if self.assembly.session.statistics.links_lost else 0
 
         def agree() -> bool:
@@ -212,13 +215,13 @@ class EngineRoom:
             if time.monotonic() - looked_s < 0.1:
                 return False
             looked_s = time.monotonic()
-            return not disagreements(Evidence.of(self.stage))
+            return not agreement.disagreements()
 
         try:
             self.run_until(agree, "our book to equal the broker's", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n" + "\n".join(disagreements(Evidence.of(self.stage)))) from None
-        last_ns = max(Evidence.of(self.stage).truth.last_ns, connected_ns)
+        last_ns = max(agreement.truth.last_ns, connected_ns)
         return max(0.0, (time.monotonic_ns() - last_ns) / 1e9)
 
     def die(self) -> None:

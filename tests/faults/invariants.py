@@ -20,6 +20,7 @@ from core.records import RecordKind
 from core.vocabulary import KILL_PREFIX
 from portfolio.live_manager.book import LiveBook
 from risk.aftermath import residue_by_symbol
+from tests.faults.agreement import OURS, compare
 from tests.faults.truth import Truth, read_truth
 from tests.risk.stage import Stage
 from tests.waiting import wait_for
@@ -29,8 +30,6 @@ ALERT_S = 1.0
 SLACK = 20.0
 """By how much a loaded machine may exceed times that are measured elsewhere: tests assert no speed."""
 SENT_MS, ACKNOWLEDGED_MS, FLAT_MS = 50.0, 250.0, 1000.0
-_OURS = "BS-"
-_CENT = Decimal("0.01")
 _IN_FLIGHT_NS = 500_000_000
 """What main had handed to the kernel before the fence may reach the broker so long after it."""
 
@@ -131,19 +130,19 @@ def g3_fills_stay_within_intents(evidence: Evidence) -> list[str]:
     intended = truth.intended()
     for ref, filled in truth.filled().items():
         most = max(intended.get(ref, Decimal(0)), journaled.get(ref, Decimal(0)))
-        if ref.startswith(_OURS) and filled > most:
+        if ref.startswith(OURS) and filled > most:
             found.append(f"{ref} was for {most} and filled {filled}")
     found += [
         f"{ref} had {count} live orders at once"
         for ref, count in truth.most_live.items()
-        if ref.startswith(_OURS) and count > 1
+        if ref.startswith(OURS) and count > 1
     ]
     if evidence.main:
         unknown = {order.order_ref for order in truth.orders.values() if order.client_id == 1} - set(
             journaled
         )
         found += [
-            f"{ref} is at the broker and was never journaled" for ref in unknown if ref.startswith(_OURS)
+            f"{ref} is at the broker and was never journaled" for ref in unknown if ref.startswith(OURS)
         ]
     return found
 
@@ -156,29 +155,11 @@ def g4_our_book_equals_the_brokers(evidence: Evidence) -> list[str]:
 
 
 def disagreements(evidence: Evidence) -> list[str]:
-    """Where our book, folded from the journal, differs from the broker's. What strangers did is left out."""
-    truth = evidence.truth
-    if truth.starts != 1:
-        return []  # another gateway process is another account
+    """Where our book, folded anew from the whole journal, differs from the broker's."""
     book = LiveBook(lambda day: day)
     for record in evidence.main:
         book.apply(record.kind, record.payload)
-    if not book.is_opened:
-        return []
-    ours = {symbol: quantity for symbol, quantity in book.ledger.net_positions().items() if quantity}
-    strange = {fill.symbol for fill in truth.fills if not fill.order_ref.startswith(_OURS)}
-    found = [
-        f"{symbol}: our book has {ours.get(symbol, 0)}, the broker {truth.held.get(symbol, 0)}"
-        for symbol in sorted((ours.keys() | truth.held.keys()) - strange)
-        if ours.get(symbol, 0) != truth.held.get(symbol, 0)
-    ]
-    if not strange:
-        costs = sum(truth.commissions.values(), Decimal(0))
-        if abs(book.ledger.commissions() - costs) > _CENT:
-            found.append(f"commissions: our book has {book.ledger.commissions()}, the broker {costs}")
-        if abs(book.ledger.cash - truth.cash) > _CENT:
-            found.append(f"cash: our book has {book.ledger.cash}, the broker {truth.cash}")
-    return found
+    return compare(evidence.truth, book)
 
 
 def g5_a_halt_stands(evidence: Evidence) -> list[str]:
