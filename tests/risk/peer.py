@@ -27,6 +27,7 @@ from core.identity import Identity, read_ipc_key
 from core.ipc import CommandServer, Endpoints, HeartbeatPublisher, Signer, Verifier
 from core.locks import InstanceLock, process_start_ticks
 from core.vocabulary import OrderType, Purpose, Side
+from execution.order_ref import short_run
 
 CLOCK = SystemClock()
 
@@ -133,7 +134,7 @@ class Peer:
     ) -> None:
         self.sent += 1
         order = Order(
-            order_ref=f"BS-{self.identity.run_id[:8]}-{self.sent:06d}-e",
+            order_ref=f"BS-{short_run(self.identity.run_id)}-{self.sent:06d}-e",
             strategy="peer",
             symbol=symbol,
             side=side,
