@@ -140,6 +140,28 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="A/B,C/D",
         help="pairs of symbols for a strategy that trades them; default: as configured",
     )
+    _add_data(parser)
+    add("--cash", metavar="DOLLARS", help="opening cash (backtest.cash)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the configuration; may be repeated",
+    )
+    _add_output(parser)
+    add("--list-strategies", action="store_true", help="list strategies and their parameters")
+    add(
+        "--config",
+        type=Path,
+        default=Path(__file__).resolve().parent.parent / "config.yaml",
+        metavar="FILE",
+        help="default: config.yaml",
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--symbols", action="append", default=[], metavar="A,B", help="default: every symbol of the data")
     add(
         "--start",
@@ -160,14 +182,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="CHECK=POLICY",
         help="what is done about defects of the bars, such as holes=fail (data.quality); may be repeated",
     )
-    add("--cash", metavar="DOLLARS", help="opening cash (backtest.cash)")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key of the configuration; may be repeated",
-    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--json", action="store_true", help="print the figures as JSON and nothing else")
     add("--no-html", action="store_true", help="write no report.html (it takes some 0.2 s)")
     add(
@@ -179,14 +197,6 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--guards",
         action="store_true",
         help="single: search for look-ahead and too little warm-up by experiment (some seconds; guards.json)",
-    )
-    add("--list-strategies", action="store_true", help="list strategies and their parameters")
-    add(
-        "--config",
-        type=Path,
-        default=Path(__file__).resolve().parent.parent / "config.yaml",
-        metavar="FILE",
-        help="default: config.yaml",
     )
 
 

@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -184,6 +185,7 @@ def _recalibrate(options: Namespace, log: Log) -> int:
     from governance.changes import promote, record_decision  # noqa: PLC0415
     from governance.page import write_report  # noqa: PLC0415
     from governance.pipeline import decision_json, recalibrate  # noqa: PLC0415
+    from governance.progress import told_progress  # noqa: PLC0415
     from governance.report import text_of  # noqa: PLC0415
     from governance.subject import open_subject  # noqa: PLC0415
 
@@ -192,7 +194,7 @@ def _recalibrate(options: Namespace, log: Log) -> int:
         f"data: {len(subject.market.symbols)} symbols, {len(subject.market.sessions):,} sessions, "
         f"{len(subject.grid):,} candidates of {subject.grid.kind.name}"
     )
-    decision = recalibrate(subject, log)
+    decision = recalibrate(subject, log, partial(told_progress, log))
     record_decision(subject, decision)
     figures: dict[str, Any] = decision_json(decision, subject)
     if not options.no_html:

@@ -37,7 +37,7 @@ def drift(night: Night) -> str:
     source = night.settings.nightly.training_source
     if not source:
         return "not measured: nightly.training_source names no bars of the traded size"
-    from ml.drift.__main__ import main  # noqa: PLC0415 (only where there is something to measure)
+    from ml.drift.command import main  # noqa: PLC0415 (only where there is something to measure)
 
     journal = night.loaded.folders.state / "main.db"
     arguments = ["--config", str(night.loaded.path), "--data", source]

@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 from core.config_loader import LoadedSettings
+from core.errors import JournalCorrupt
 from core.exit_codes import ExitCode
 from core.flags import FlagFolder, FlagKind
+from core.journal import read
 from core.locks import LockOwner, read_owner
 from dashboard.sources import MainView, WatchdogView, read_main, read_watchdog
+from risk.kill_history import KINDS, KillHistory
 from scripts.launch import Run
 from scripts.options import Options
 
@@ -132,6 +135,18 @@ def stop_running(loaded: LoadedSettings) -> int:
     return ExitCode.CLEAN
 
 
+def _nothing_to_rearm(loaded: LoadedSettings) -> bool:
+    """Whether for certain no flag stands and no kill waits for a human; in doubt the watchdog's command looks itself."""
+    if FlagFolder(loaded.folders.flags).present().kind is not FlagKind.NONE:
+        return False
+    try:
+        return KillHistory.of(read(loaded.folders.control / "watchdog.db", 0, KINDS)).reason is None
+    except FileNotFoundError:
+        return True
+    except (OSError, JournalCorrupt, KeyError, ValueError):
+        return False
+
+
 def rearm(loaded: LoadedSettings, options: Options, code_folder: Path) -> int:
     """Let the watchdog's own command re-arm: it writes the journal record and archives the flags."""
     owner = running_owner(loaded.folders.control / "system.lock")
@@ -141,6 +156,9 @@ def rearm(loaded: LoadedSettings, options: Options, code_folder: Path) -> int:
             file=sys.stderr,
         )
         return ExitCode.ALREADY_RUNNING
+    if _nothing_to_rearm(loaded):
+        print("Nothing to re-arm: no kill flag stands, and the watchdog's journal knows no kill.")
+        return ExitCode.CLEAN
     command = [
         sys.executable,
         "risk_monitor.py",

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.records import RecordKind
 from core.text import escape
+from scripts.incident.messages import message_name
 from scripts.incident.replay import Finding
 
 _STEPS = {
@@ -181,8 +182,10 @@ def _wires(document: Mapping[str, Any]) -> Iterator[str]:
         offset = document["written"]["wall_ns"] - document["written"]["monotonic_ns"]
         for one in messages[-12:]:
             arrow = "→" if one["direction"] == "out" else "←"
-            text = " ".join(word for word in one["fields"] if word)[:140]
-            yield f"{_utc(one['monotonic_ns'] + offset)[11:]} {arrow} {escape(text)}"
+            number, *rest = one["fields"] or [""]
+            title = message_name(one["direction"], number)
+            text = " ".join(word for word in rest if word)[:120]
+            yield f"{_utc(one['monotonic_ns'] + offset)[11:]} {arrow} {escape(f'{title}: {text}')}"
         yield "```"
 
 

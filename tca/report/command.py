@@ -50,6 +50,10 @@ def write_report(
     if options.json:
         print(json.dumps(_tables(source) | {"page": str(output)}))
     else:
+        if options.run is None and len(runs) > 1:
+            print(
+                f"{len(runs)} runs together; --run RUN_ID reports on one of them, such as the newest: --run {runs[-1]}"
+            )
         print_report(source, Console())
         print(output)
     return ExitCode.CLEAN

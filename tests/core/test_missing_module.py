@@ -23,7 +23,17 @@ def test_a_module_of_ours_that_is_missing_is_a_defect():
         missing_library(ModuleNotFoundError(name="backtester.nothing"))
 
 
-@pytest.mark.parametrize("command", [["run_backtest.py"], ["-m", "tca", "report"], ["-m", "data", "list"]])
+COMMANDS = [
+    ["run_backtest.py"],
+    ["-m", "tca", "report"],
+    ["-m", "data", "list"],
+    ["-m", "scripts.incident", "list"],
+    ["-m", "ml", "list"],
+    ["-m", "ml.drift", "--data", "packaged"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_python_without_our_libraries_is_told_where_ours_is(command):
     bare = [sys.executable, "-I", "-S", "-c", "import runpy, sys; sys.path.insert(0, '.'); "]
     if command[0] == "-m":

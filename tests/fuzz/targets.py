@@ -43,7 +43,7 @@ from risk.checks.heartbeat import check_heartbeat
 from risk.checks.progress import check_progress
 from risk.heartbeat_watch import HeartbeatWatch
 from risk.kill_history import KillHistory
-from scripts.incident.__main__ import main as incident
+from scripts.incident.command import main as incident
 
 KEY = bytes(range(32))
 RUN_ID = "fuzzed-run"

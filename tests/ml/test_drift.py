@@ -17,7 +17,7 @@ from core.config_schema import Settings
 from core.errors import Rejected
 from core.restrictions import RestrictionFolder
 from data.sources import open_source
-from ml.drift import __main__ as command
+from ml.drift import command
 from ml.drift.measures import (
     bias_of_forecasts,
     kolmogorov_smirnov,

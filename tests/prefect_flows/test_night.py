@@ -151,6 +151,38 @@ def test_two_nights_at_once_and_a_wrong_configuration_are_refused(environ, tmp_p
     assert "retries" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", ["source", "training_source"])
+def test_a_configured_source_that_cant_be_there_is_refused_before_anything_is_done(
+    environ, tmp_path, capsys, key
+):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"nightly:\n  {key}: nowhere\n")
+    lines: list[str] = []
+    assert run_plain(config, DAY, None, replace=False, tell=lines.append) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert f"{config}: nightly.{key}: 'nowhere' is not allowed: must be " in said
+    assert "packaged, skfolio, a folder or file of bars, or a store" in said
+    environ.setenv(f"BACKSTOP__NIGHTLY__{key.upper()}", "none.duckdb@ib,1d")
+    assert run_plain(config, DAY, None, replace=False, tell=lines.append) == ExitCode.USAGE
+    assert (
+        f"environment BACKSTOP__NIGHTLY__{key.upper()}: nightly.{key}: 'none.duckdb"
+        in capsys.readouterr().err
+    )
+    assert lines == []
+    assert not (tmp_path / "control").exists()
+
+
+@pytest.mark.parametrize(
+    ("day", "text"), [(date(2013, 2, 23), "no session"), (date(2035, 1, 3), "isn't over")]
+)
+def test_a_date_that_is_no_session_is_refused_and_leaves_no_folder(environ, tmp_path, capsys, day, text):
+    assert run_plain(CONFIG, day, None, replace=False) == ExitCode.USAGE
+    assert "--session: " in (said := capsys.readouterr().err)
+    assert text in said
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "control").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_night_with_the_broker_downloads_at_its_pace_and_publishes(environ, tmp_path):

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import SystemClock
 from core.config_loader import load_settings
 from core.flags import FlagFolder
+from core.journal import Journal
 from core.locks import InstanceLock
+from core.records import RecordKind
 from paper_gateway.__main__ import _options, make_parser
 from paper_gateway.bar_fills import BarModel
 from scripts import control, launch
-from scripts.options import PaperOptions
+from scripts.options import Action, Options, PaperOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,3 +110,38 @@ def test_the_gateway_fills_by_bars_with_what_a_backtest_assumes(tmp_path: Path) 
         options = _options(make_parser().parse_args(gateway._arguments[3:]))
         assert options.bar_model == expected
         assert options.commission == ("tiered" if expected is None else "fixed")
+
+
+def test_rearming_where_nothing_was_killed_says_so_and_writes_nothing(tmp_path: Path, capsys) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    FlagFolder(loaded.folders.flags).path.mkdir(parents=True)
+    options = Options(action=Action.REARM, config=tmp_path / "config.yaml", rearm_reason="checked")
+    assert control.rearm(loaded, options, ROOT) == 0
+    assert "Nothing to re-arm" in capsys.readouterr().out
+    assert not (loaded.folders.control / "watchdog.db").exists()
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_rearming_after_a_kill_is_the_watchdogs_whether_its_flag_stands_or_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], flag: bool
+) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    folder = FlagFolder(loaded.folders.flags).path
+    folder.mkdir(parents=True)
+    loaded.folders.control.mkdir(parents=True, exist_ok=True)
+    if flag:
+        (folder / "KILL_NOW.flag").touch()
+    else:
+        journal = Journal(
+            loaded.folders.control / "watchdog.db", process="t", run_id="r", boot_id="b", clock=SystemClock()
+        )
+        killed = {"kill_id": "k1", "reason": "kill_now_flag", "detected_monotonic_ns": 1}
+        journal.append(RecordKind.KILL_STARTED, killed)
+        journal.close()
+    options = Options(action=Action.REARM, config=tmp_path / "config.yaml", rearm_reason="checked")
+    assert control.rearm(loaded, options, ROOT) == 0
+    assert "re-armed: checked" in capfd.readouterr().out
+    assert control.rearm(loaded, options, ROOT) == 0
+    assert "Nothing to re-arm" in capfd.readouterr().out
