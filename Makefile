@@ -5,8 +5,9 @@ SHELL := bash
 .PHONY: help setup setup-dev paper parity governance-study test check format lint type imports shell fmt bench chaos fuzz audit lock clean
 
 BIN := .venv/bin
-# Two workers: most tests wait for processes. Each has its own ports, sockets and folders. PYTEST_OPTIONS= runs them in order.
-PYTEST_OPTIONS ?= --numprocesses 2
+# Two workers: most tests wait for processes. Each has its own ports, sockets and folders. A file's tests stay on one of them, so that
+# what they share is made once, and come in the order of tests/conftest.py. PYTEST_OPTIONS= runs them one after another.
+PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,10 +27,13 @@ parity: setup-dev ## a paper session of many days, held against the backtester (
 governance-study: setup-dev ## does the mandate tell an edge from luck? writes results/governance.json (STUDY_OPTIONS="--noise 10")
 	@$(BIN)/python -m governance.study $(STUDY_OPTIONS)
 
+# Hundreds of processes are started: each would compile all modules again where bytecode is switched off.
 test: setup-dev ## run the tests
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-check: format lint type imports shell test ## what .ci/run calls: format, lint, strict types, import layers, shell, tests
+# The types take a minute of one processor without their cache, while the first tests wait for processes.
+check: format lint imports shell ## what .ci/run calls: format, lint, strict types, import layers, shell, tests
+	@$(MAKE) --no-print-directory --jobs 2 type test
 
 format: setup-dev
 	@$(BIN)/ruff format --check .

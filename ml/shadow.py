@@ -20,7 +20,8 @@ from core.config_schema import Settings
 from core.journal import Record, read
 from core.payloads import integer, text
 from core.records import RecordKind
-from data.sources import open_source
+from data.bar_table import DataError
+from data.sources import Source, open_source
 from ml.entries import path_of
 from ml.evaluation import Gain, gain_of
 from ml.labels import Barriers, Entry, Label, label_entry
@@ -89,12 +90,13 @@ def shadows_of(
     Raises
     ------
     DataError
-        When the bars can't be used.
+        When the bars can't be used, or aren't of the size that was traded.
     """
     records = [
         one for one in read(journal, kinds=[RecordKind.VETO]) if run_id is None or one.run_id == run_id
     ]
     source = open_source(data, settings.universe.symbols, calendar_name=settings.universe.calendar)
+    _check_size(source, journal, settings)
     market = align(source.tables, source.calendar, settlement_days=settings.caps.settlement_days)
     followed = follow(records, market, settings, create_enabled(settings.strategies))
     fills = tuple(one for one in followed if one.vetoed)
@@ -112,6 +114,16 @@ def shadows_of(
             period="D",
         ),
     )
+
+
+def _check_size(source: Source, journal: Path, settings: Settings) -> None:
+    """Refuse bars on which the vetoed entries would end otherwise than they would have been traded."""
+    traded_s = settings.bars.size_s
+    sizes = {"daily" if one.is_daily else f"{one.size_s} s" for one in source.tables.values()}
+    if sizes != {f"{traded_s} s"}:
+        found = " and ".join(sorted(sizes))
+        needed = f"the entries in {journal} were decided on bars of {traded_s} s (bars.size_s)"
+        raise DataError([f"{source.name}: the bars are {found}; {needed}, and --data needs such bars"])
 
 
 def follow(

@@ -96,3 +96,7 @@ def test_the_report_follows_what_was_vetoed_to_its_end(folder: Path):
     assert f"{len(vetoed)} vetoed" in done.stdout
     assert done.stdout.count("IBM") == len(vetoed)
     assert "shadow positions have ended: the vetoes" in done.stdout
+    daily = run_module("ml", "veto-report", *words[:3], "packaged", *words[4:], **OVERRIDES)
+    assert daily.returncode == 2
+    assert "packaged: the bars are daily; the entries in" in daily.stderr
+    assert "of 300 s (bars.size_s)" in daily.stderr

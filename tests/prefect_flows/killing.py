@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -42,8 +43,8 @@ WRITES = ["quality", "compute", "publish", "costs"]
 def main(folder: Path) -> None:
     warm_up()
     clean, killed = folder / "clean", folder / "killed"
-    for place in (clean, killed):
-        in_fork(partial(prepare, place))
+    in_fork(partial(prepare, clean))
+    shutil.copytree(clean, killed)
     in_fork(lambda: complete(clean))
     points = []
     for name in STEPS:  # each night goes on behind the one that was killed before, and gets a little further
