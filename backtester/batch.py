@@ -116,9 +116,13 @@ class Tapes:
         columns = range(len(known.symbols))
         markets = [known.only(column) for column in columns] if self.per_symbol else [known]
         empty = [np.empty((len(one.symbols), 0, len(one.end_ns))) for one in markets]
-        tapes = [tape_of(self.settings, one, none) for one, none in zip(markets, empty, strict=True)]
         seen = known.signal_bars()
-        return known, seen, Columns(seen), lane_of(tapes)
+        laid_out = Columns(seen)
+        tapes = [
+            tape_of(self.settings, one, none, None if self.per_symbol else laid_out)
+            for one, none in zip(markets, empty, strict=True)
+        ]
+        return known, seen, laid_out, lane_of(tapes)
 
 
 def score(

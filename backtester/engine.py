@@ -117,12 +117,13 @@ class Run(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a simulation leaves: records, curve, the book at its end, and the bars that were simulated."""
+    """What a simulation leaves: records, curve, the book at its end, the bars that were simulated, and the largest drawdown."""
 
     records: Records
     curve: Curve
     book: Book
     bars_done: int
+    drawdown: float
 
 
 def simulate(tape: Tape, rules: Rules, start: Start, volatility_window_sessions: int) -> Outcome:
@@ -143,7 +144,7 @@ def simulate(tape: Tape, rules: Rules, start: Start, volatility_window_sessions:
     desk = new_desk(len(tape.clock.settles), start.end, volatility_window_sessions)
     desk.curve.nlv[: start.first] = desk.curve.cash[: start.first] = start.cash
     run = run_account(tape, rules, start, desk)
-    return Outcome(run.records, desk.curve, run.book, run.done)
+    return Outcome(run.records, desk.curve, run.book, run.done, run.day.drawdown)
 
 
 def new_desk(sessions: int, curve_bars: int, volatility_window_sessions: int) -> Desk:

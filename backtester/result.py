@@ -18,7 +18,6 @@ from backtester.money import MICRO
 from core.events import Commission, Execution
 from core.reasons import Reason
 from core.vocabulary import Purpose, Side
-from performance.measures import max_drawdown
 from portfolio.ledger import Ledger
 
 _PURPOSES = {Kind.ENTRY: Purpose.ENTRY, Kind.EXIT: Purpose.EXIT, Kind.STOP: Purpose.STOP}
@@ -85,6 +84,8 @@ class BacktestResult:
         Shape (bars,): index into ``sessions``.
     end_ns, nlv_micros, cash_micros, gross_micros
         Shape (bars,): end of each bar, and the account at its close in whole micro-dollars.
+    max_drawdown
+        Largest fall from a peak (bar closes, opening cash included), as a positive fraction; 1 if nothing was left.
     fill_table, denial_table, flow_table
         Records as kernels wrote them; `fills`, `denials` and `flows` read them. Bars count from the market's first one.
     """
@@ -102,6 +103,7 @@ class BacktestResult:
     cash_micros: npt.NDArray[np.int64]
     gross_micros: npt.NDArray[np.int64]
     market_end_ns: npt.NDArray[np.int64]
+    max_drawdown: float
     fill_table: npt.NDArray[np.int64]
     denial_table: npt.NDArray[np.int64]
     flow_table: npt.NDArray[np.int64]
@@ -134,6 +136,7 @@ class BacktestResult:
             cash_micros=outcome.curve.cash[first_bar:],
             gross_micros=outcome.curve.gross[first_bar:],
             market_end_ns=market.end_ns,
+            max_drawdown=outcome.drawdown,
             fill_table=fills[: counts[0]].copy(),
             denial_table=denials[: counts[1]].copy(),
             flow_table=flows[: counts[2]].copy(),
@@ -237,16 +240,12 @@ class BacktestResult:
         """Profit as a fraction of the opening cash."""
         return float(self.final_nlv / self.opening_cash - 1)
 
-    @property
-    def max_drawdown(self) -> float:
-        """Largest fall from a peak (bar closes, opening cash included), as a positive fraction."""
-        curve = np.concatenate([[float(self.opening_cash)], self.nlv])
-        return max_drawdown(curve.tolist()) if (curve > 0).all() else 1.0
-
     def session_closes(self) -> npt.NDArray[np.float64]:
         """Net liquidation value at the end of each session that has bars, dollars."""
-        last = np.flatnonzero(np.diff(self.session_of, append=-1))
-        return self.nlv.take(last)
+        last = np.append(
+            np.flatnonzero(self.session_of[1:] != self.session_of[:-1]), len(self.session_of) - 1
+        )
+        return np.asarray(self.nlv_micros[last] / MICRO, dtype=np.float64)
 
     def denials_by_reason(self) -> dict[str, int]:
         """How many denials there were of each reason, most frequent first."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from backtester.columns import Columns
 from backtester.corporate_actions import adjustment_factors
 from backtester.cost_settings import carry_of, costs_of
 from backtester.engine import Outcome, Rules, Start, simulate
@@ -15,7 +16,7 @@ from backtester.market import Market
 from backtester.money import MICRO
 from backtester.orders import OrderRules
 from backtester.result import BacktestResult
-from backtester.scan import scan_market, scan_signals
+from backtester.scan import scan_into, scan_rows
 from backtester.tape import MarketScan, Tape, make_watch, news_of
 from core.config_schema import Settings
 from core.errors import ConfigError
@@ -59,8 +60,12 @@ def run_backtest(
     names = tuple(strategy.name for strategy in strategies)
     check(settings, market, names, weights, first_bar)
     partners = partner_columns(strategies, market.symbols)
-    signals = scan_signals(strategies, market.signal_bars(), market.symbols)
-    return trade_signals(settings, market, names, signals, weights, first_bar=first_bar, partners=partners)
+    bars = market.signal_bars()
+    columns = Columns(bars)
+    signals = np.empty((len(market.symbols), len(strategies), len(bars)))
+    scan_into(strategies, bars, market.symbols, columns, signals)
+    tape = tape_of(settings, market, signals, columns)
+    return _trade(settings, market, names, tape, weights, first_bar, partners)
 
 
 def trade_signals(
@@ -92,8 +97,21 @@ def trade_signals(
         As `run_backtest`.
     """
     check(settings, market, names, weights, first_bar)
+    tape = tape_of(settings, market, np.ascontiguousarray(signals.transpose(2, 1, 0)))
+    return _trade(settings, market, names, tape, weights, first_bar, partners)
+
+
+def _trade(
+    settings: Settings,
+    market: Market,
+    names: Sequence[str],
+    tape: Tape,
+    weights: Sequence[float],
+    first_bar: int,
+    partners: IntMatrix | None,
+) -> BacktestResult:
     outcome = simulate(
-        tape_of(settings, market, np.ascontiguousarray(signals.transpose(2, 1, 0))),
+        tape,
         rules_of(settings, market, names, weights, partners),
         Start(int(first_bar), len(market.end_ns), int(settings.backtest.cash * MICRO)),
         settings.sizing.volatility_window_sessions,
@@ -108,10 +126,21 @@ def trade_signals(
     )
 
 
-def tape_of(settings: Settings, market: Market, signals: FloatArray) -> Tape:
-    """Everything that an account is run over; ``signals`` are of shape (symbols, strategies, bars)."""
+def tape_of(settings: Settings, market: Market, signals: FloatArray, columns: Columns | None = None) -> Tape:
+    """Everything that an account is run over.
+
+    Parameters
+    ----------
+    settings, market
+        As for `run_backtest`.
+    signals
+        Shape (symbols, strategies, bars).
+    columns
+        Of the bars that strategies see; None to make them here.
+    """
     events = market.events()
-    scan = scan_market(market.signal_bars(), settings.sizing.atr_window)
+    columns = Columns(market.signal_bars()) if columns is None else columns
+    scan = scan_rows(columns, settings.sizing.atr_window)
     if len(events.bar):
         # The decision sees the day's own prices; a symbol without a bar keeps its last close through a split.
         prices, volumes = adjustment_factors(events, market.bars)

@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from backtester.columns import Columns
 from backtester.tape import MarketScan
-from core.kernel import kernel
-from portfolio.market_rows import MarketRows, MarketState, market_step, new_market_rows, new_market_state
-from strategy.base import BarRow, Parameters, State, Strategy
+from core.kernel import borrowing_kernel, kernel
+from portfolio.market_rows import VOLUME_WINDOW
+from strategy.base import BarRow, Column, Indicator, Parameters, State, Strategy
 
 FloatArray = npt.NDArray[np.float64]
+
+_CLOSE = BarRow._fields.index("close")
 
 
 def scan_market(bars: FloatArray, atr_window: int) -> MarketScan:
@@ -35,25 +37,30 @@ def scan_market(bars: FloatArray, atr_window: int) -> MarketScan:
     atr_window
         Bars of the average true range.
     """
-    shape = bars.shape[:2]
-    scan = MarketScan(np.empty(shape), np.empty(shape), np.empty(shape))
-    for symbol in range(shape[1]):
-        state, rows = new_market_state(), new_market_rows(1)
-        _scan_market(bars, symbol, state, rows, atr_window, scan)
-    return scan
+    return scan_rows(Columns(bars), atr_window)
 
 
-@kernel
-def _scan_market(
-    bars: FloatArray, symbol: int, state: MarketState, rows: MarketRows, atr_window: int, scan: MarketScan
-) -> None:
-    for bar in range(bars.shape[0]):
-        row = BarRow(*_row(bars, bar, symbol))
-        if not math.isnan(row.close):
-            state = market_step(state, rows, 0, row, atr_window)
-        scan.close[bar, symbol] = rows.close[0]
-        scan.atr[bar, symbol] = rows.atr[0]
-        scan.average_volume[bar, symbol] = rows.average_volume[0]
+def scan_rows(columns: Columns, atr_window: int) -> MarketScan:
+    """`scan_market` of bars that are laid out already. It is only read: columns are shared with it."""
+    closes = columns.fields[:, _CLOSE]
+    if not columns.is_whole:
+        known = np.empty(closes.shape)
+        _keep_closes(closes, known)
+        closes = known
+    atr = columns.column(Column(Indicator.ATR, atr_window), whole_bars=False)
+    volume = columns.average_volume(VOLUME_WINDOW)
+    return MarketScan(*(np.ascontiguousarray(one.T) for one in (closes, atr, volume)))
+
+
+@borrowing_kernel
+def _keep_closes(closes: FloatArray, known: FloatArray) -> None:
+    """Last close of each symbol that is a price; NaN before the first."""
+    for symbol in range(closes.shape[0]):
+        last = math.nan
+        for bar in range(closes.shape[1]):
+            if 0.0 < closes[symbol, bar] < math.inf:
+                last = closes[symbol, bar]
+            known[symbol, bar] = last
 
 
 @kernel

@@ -16,6 +16,7 @@ from portfolio.quiet import is_sizeable
 from portfolio.shared_sizing_logic import sign
 
 FloatArray = npt.NDArray[np.float64]
+FloatVector = npt.NDArray[np.float64]
 IntMatrix = npt.NDArray[np.int64]
 IntVector = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
@@ -25,6 +26,9 @@ NEVER = 2**62
 
 SESSION_BEGINS, SIZEABLE_CHANGES = 1, 2
 """Bits of `Watch.turns`."""
+
+STRETCH = 128
+"""Bars of which news are looked for together."""
 
 
 class Clock(NamedTuple):
@@ -88,28 +92,37 @@ def make_watch(bars: FloatArray, market: MarketScan, clock: Clock) -> Watch:
     low, high, close = (np.empty(shape, dtype=np.int64) for _ in range(3))
     turns, begun = np.zeros(len(bars), dtype=np.uint8), np.zeros(len(bars), dtype=np.int64)
     watch = Watch(low, high, close, turns, begun)
-    _fill_watch(bars, market, clock.session, watch)
+    _mark_sessions(clock.session, watch)
+    _fill_watch(bars, market, watch)
     return watch
 
 
 @borrowing_kernel
-def _fill_watch(bars: FloatArray, market: MarketScan, session: IntVector, watch: Watch) -> None:
-    low, high, close, turns, begun = watch
-    sessions = 0
-    for bar in range(bars.shape[0]):
-        turns[bar] = SESSION_BEGINS if bar == 0 or session[bar] != session[bar - 1] else 0
-        sessions += turns[bar]
-        begun[bar] = sessions
-        for symbol in range(bars.shape[1]):
+def _mark_sessions(session: IntVector, watch: Watch) -> None:
+    sessions, before = 0, -1
+    for bar in range(session.size):
+        watch.turns[bar] = SESSION_BEGINS if session[bar] != before else 0
+        before = session[bar]
+        sessions += watch.turns[bar]
+        watch.begun[bar] = sessions
+
+
+@borrowing_kernel
+def _fill_watch(bars: FloatArray, market: MarketScan, watch: Watch) -> None:
+    low, high, close, turns, _begun = watch
+    for symbol in range(bars.shape[1]):
+        before = False
+        for bar in range(bars.shape[0]):
             low[bar, symbol], high[bar, symbol] = NEVER, -1
             if has_price(bars, bar, symbol):
                 low[bar, symbol] = micros(bars[bar, symbol, 2])
                 high[bar, symbol] = micros(bars[bar, symbol, 1])
-            last, atr = market.close[bar, symbol], market.atr[bar, symbol]
+            last = market.close[bar, symbol]
             close[bar, symbol] = micros(last) if last > 0.0 else 0
-            before = bar > 0 and is_sizeable(market.close[bar - 1, symbol], market.atr[bar - 1, symbol])
-            if is_sizeable(last, atr) != before:
+            sizeable = is_sizeable(last, market.atr[bar, symbol])
+            if sizeable != before:
                 turns[bar] |= SIZEABLE_CHANGES
+            before = sizeable
 
 
 @inlined_kernel
@@ -148,26 +161,51 @@ def list_news(signals: FloatArray, turns: Flags, marks: Flags, news: IntVector) 
     is_steady
         See `Tape`.
     """
-    is_steady = True
-    for bar in range(turns.size):
-        marks[bar] = turns[bar] & SIZEABLE_CHANGES
-    for symbol in range(signals.shape[0]):
-        for strategy in range(signals.shape[1]):
-            before = 0.0
-            for bar in range(signals.shape[2]):
-                weight = signals[symbol, strategy, bar]
-                if weight == before or (math.isnan(weight) and math.isnan(before)):
-                    continue
-                if sign(weight) != sign(before) or math.isnan(weight) != math.isnan(before):
-                    marks[bar] = 1
-                else:
-                    is_steady = False
-                before = weight
-    count = 0
-    for bar in range(turns.size):
-        news[count] = bar
-        count += marks[bar] != 0
+    is_steady, count = True, 0
+    for first in range(0, turns.size, STRETCH):
+        stop = min(first + STRETCH, turns.size)
+        marked = 0
+        for bar in range(first, stop):
+            marks[bar] = turns[bar] & SIZEABLE_CHANGES
+            marked |= marks[bar]
+        for symbol in range(signals.shape[0]):
+            for strategy in range(signals.shape[1]):
+                if _changes(signals[symbol, strategy], first, stop):
+                    is_steady &= _mark_changes(signals[symbol, strategy], first, stop, marks)
+                    marked = 1
+        if marked != 0:
+            for bar in range(first, stop):
+                news[count] = bar
+                count += marks[bar] != 0
     news[count] = NEVER
+    return is_steady
+
+
+@inlined_kernel
+def _changes(weights: FloatVector, first: int, stop: int) -> bool:
+    """Whether any weight of a stretch differs from the one before it: without a branch, so that several are compared at once."""
+    before = weights[first - 1] if first > 0 else 0.0
+    stretch = weights[first:stop]
+    changes = int(stretch[0] != before)
+    for place in range(1, stretch.size):
+        changes += int(stretch[place] != stretch[place - 1])  # a NaN differs from everything
+    return changes != 0
+
+
+@inlined_kernel
+def _mark_changes(weights: FloatVector, first: int, stop: int, marks: Flags) -> bool:
+    """Mark the bars of a stretch at which a weight's side is another one; return whether no weight changes on others."""
+    is_steady = True
+    before = weights[first - 1] if first > 0 else 0.0
+    for bar in range(first, stop):
+        weight = weights[bar]
+        if weight == before or (math.isnan(weight) and math.isnan(before)):
+            continue
+        if sign(weight) != sign(before) or math.isnan(weight) != math.isnan(before):
+            marks[bar] = 1
+        else:
+            is_steady = False
+        before = weight
     return is_steady
 
 

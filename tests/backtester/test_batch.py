@@ -10,10 +10,12 @@ from hypothesis import settings as options
 from backtester.batch import FIGURES, Window, score
 from backtester.market import align
 from backtester.report import annual_measures
+from backtester.result import BacktestResult
 from backtester.run import run_backtest
 from core.config_schema import Settings
 from core.errors import ConfigError
 from data.packaged import load_packaged, packaged_calendar
+from performance.measures import max_drawdown
 from strategy.registry import create
 from tests.backtester.test_quiet_bars import worlds_with_actions
 
@@ -36,6 +38,12 @@ CANDIDATES = [
 WINDOWS = [Window(first=0, end=500), Window(first=400, end=900)]
 
 
+def deepest(result: BacktestResult) -> float:
+    """Largest drawdown by the curve of all bars."""
+    curve = np.concatenate([[float(result.opening_cash)], result.nlv])
+    return max_drawdown(curve) if (curve > 0).all() else 1.0
+
+
 def test_each_score_is_that_of_a_single_run(market, settings):
     scores = score(settings, market, CANDIDATES, [1.0], windows=WINDOWS, session_returns=True)
     for number, strategies in enumerate(CANDIDATES):
@@ -45,7 +53,7 @@ def test_each_score_is_that_of_a_single_run(market, settings):
             cell = (number, place, 0)
             assert result.fill_table.size > 0
             assert scores.total_return[cell] == result.total_return
-            assert scores.max_drawdown[cell] == result.max_drawdown
+            assert scores.max_drawdown[cell] == result.max_drawdown == deepest(result)
             assert scores.fills[cell] == len(result.fills())
             assert scores.commission[cell] == pytest.approx(float(result.commission), abs=1e-9)
             for name, value in annual_measures(result).items():
@@ -100,6 +108,6 @@ def test_scores_are_those_of_single_runs_in_any_world(world):
             for candidate in range(len(scores.fills)):
                 cell = (candidate, place, account)
                 assert scores.total_return[cell] == result.total_return
-                assert scores.max_drawdown[cell] == result.max_drawdown
+                assert scores.max_drawdown[cell] == result.max_drawdown == deepest(result)
                 assert scores.fills[cell] == len(result.fill_table)
                 assert scores.commission[cell] == pytest.approx(float(result.commission), abs=1e-9)
