@@ -15,7 +15,7 @@ from backtester.corporate_actions import Events, adjusted_bars, events_of
 from backtester.tape import Clock
 from data.bar_table import BarTable, DataError
 from data.corporate_actions import CorporateAction
-from data.exchange_calendar import ExchangeCalendar, Session
+from data.sessions import ExchangeCalendar, Session
 from portfolio.monthly_counter import month_of
 
 _COLUMNS = ("open", "high", "low", "close", "volume")

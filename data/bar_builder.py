@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.events import Bar, RealtimeBar
 from data.bar_grid import BarGrid, Window
 from data.bar_quality import SpikeFilter, defect_of
-from data.exchange_calendar import Session
+from data.sessions import Session
 
 
 class BarBuilder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from data.exchange_calendar import Session
+from data.sessions import Session
 
 NS_PER_S: Final = 1_000_000_000
 FEED_STEP_NS: Final = 5 * NS_PER_S

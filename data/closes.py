@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.bar_table import DAILY, BarTable, DataError
-from data.exchange_calendar import ExchangeCalendar, exchange_calendar
+from data.kept_calendar import kept_calendar
+from data.sessions import ExchangeCalendar
 
 DOLLARS_A_DAY: Final = 100e6
 """Made-up turnover of a symbol that has no volumes."""
@@ -79,7 +80,7 @@ def skfolio_file() -> Path:
 
 def skfolio_calendar() -> ExchangeCalendar:
     """Return New York's calendar over the packaged dates, and long enough after them for settlement."""
-    return exchange_calendar("XNYS", date(1990, 1, 2), date(2023, 2, 28))
+    return kept_calendar("XNYS", date(1990, 1, 2), date(2023, 2, 28))
 
 
 def load_skfolio(symbols: Sequence[str] | None = None) -> dict[str, BarTable]:

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from data.bar_files import PRICES, SUFFIXES, Problems, RawBars, read_bar_file
 from data.bar_table import DAILY, NS_PER_S, BarTable, DataError
-from data.exchange_calendar import ExchangeCalendar, exchange_calendar
+from data.kept_calendar import kept_calendar
 from data.quality.findings import Check, Finding, Policies, Policy
 from data.quality.gate import check_rows, default_policies
 from data.quality.integrity import Rows, raise_failures
 from data.quality.report import QualityReport
+from data.sessions import ExchangeCalendar
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9. ]{0,11}")
 _STEP_S = 5
@@ -186,14 +187,12 @@ def stamp_table(
 
 
 def _zone_of(calendar_name: str) -> ZoneInfo:
-    return exchange_calendar(calendar_name, date(2020, 1, 1), date(2020, 2, 1)).timezone
+    return kept_calendar(calendar_name, date(2020, 1, 1), date(2020, 2, 1)).timezone
 
 
 def calendar_over(name: str, moments_ns: Sequence[int]) -> ExchangeCalendar:
     """Return the calendar of an exchange over these moments, and long enough after them for settlement."""
-    return exchange_calendar(
-        name, _date(min(moments_ns)) - _BEFORE_FIRST, _date(max(moments_ns)) + _AFTER_LAST
-    )
+    return kept_calendar(name, _date(min(moments_ns)) - _BEFORE_FIRST, _date(max(moments_ns)) + _AFTER_LAST)
 
 
 def _date(time_ns: int) -> date:

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.bar_table import DAILY, BarTable, DataError
-from data.exchange_calendar import ExchangeCalendar, exchange_calendar
+from data.kept_calendar import kept_calendar
+from data.sessions import ExchangeCalendar
 
 _SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0)
 _SPLIT_TOLERANCE = 0.02  # a dividend of a few per cent on the same day moves the step a little
@@ -70,7 +71,7 @@ def packaged_symbols() -> tuple[str, ...]:
 
 def packaged_calendar() -> ExchangeCalendar:
     """Return New York's calendar over the packaged dates, and long enough after them for settlement."""
-    return exchange_calendar("XNYS", date(2000, 1, 3), date(2013, 4, 30))
+    return kept_calendar("XNYS", date(2000, 1, 3), date(2013, 4, 30))
 
 
 def load_packaged(symbols: Sequence[str] | None = None) -> dict[str, BarTable]:

@@ -19,10 +19,10 @@ from typing import Final
 from data.bar_files import SUFFIXES
 from data.bar_table import BarTable, DataError
 from data.corporate_actions import CorporateAction
-from data.exchange_calendar import ExchangeCalendar
 from data.quality.findings import Check, Policies
 from data.quality.gate import check_tables, default_policies
 from data.quality.report import QualityReport
+from data.sessions import ExchangeCalendar
 
 PACKAGED: Final = "packaged"
 SKFOLIO: Final = "skfolio"

@@ -15,11 +15,8 @@ from backtester.report import summary, text_of, write_folder
 from backtester.result import BacktestResult
 from backtester.run import run_backtest
 from backtester.study import Request, Study, open_study
-from backtester.tear_sheet_input import report_data, run_facts, this_command
 from core.atomic_file import write_atomic
 from core.exit_codes import ExitCode
-from performance.tear_sheet.page import LibraryMissing
-from performance.tear_sheet.sheet import write_tear_sheet
 
 
 def run(options: Namespace) -> ExitCode:
@@ -60,6 +57,11 @@ def _write_report(options: Namespace, study: Study, result: BacktestResult, fold
     """Write the tear sheet after the figures are printed; return where it is, or what is missing for it."""
     if options.no_html and not options.png:
         return []
+    # Imported here: the figures are printed before anything of the page is loaded.
+    from backtester.tear_sheet_input import report_data, run_facts, this_command  # noqa: PLC0415
+    from performance.tear_sheet.page import LibraryMissing  # noqa: PLC0415
+    from performance.tear_sheet.sheet import write_tear_sheet  # noqa: PLC0415
+
     data = report_data(
         result, study.market, study.loaded.settings, run=run_facts(folder), command=this_command()
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.bar_table import NS_PER_S, BarTable
-from data.exchange_calendar import ExchangeCalendar, Session
+from data.sessions import ExchangeCalendar, Session
 
 Times = NDArray[np.int64]
 _DAY = timedelta(days=1)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from core.config_schema import QualitySettings
 from data.bar_table import BarTable, DataError
-from data.exchange_calendar import ExchangeCalendar
 from data.quality.findings import Finding, Policies, policies_of
 from data.quality.integrity import Rows, mend, raise_failures
 from data.quality.report import QualityReport
 from data.quality.suspicion import KnownSplits, examine
+from data.sessions import ExchangeCalendar
 
 
 def default_policies() -> Policies:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
 _WINDOW = 63
 _LEAST = 10
+_ROWS = 4096
+"""Windows that are put in order at once."""
 _NORMAL = 1.4826
 """Standard deviation of a normal variable over its median absolute value."""
 
@@ -24,9 +25,23 @@ def local_scale(closes: FloatArray) -> FloatArray:
     moves = np.abs(np.diff(np.log(closes)))
     if len(moves) < _LEAST:
         return np.full(len(closes), np.inf)
-    medians = pd.Series(moves).rolling(_WINDOW, center=True, min_periods=_LEAST).median().to_numpy()
-    scale = np.asarray(_NORMAL * medians, dtype=np.float64)
+    scale = _NORMAL * _centred_medians(moves)
     return np.append(scale[0], scale)
+
+
+def _centred_medians(moves: FloatArray) -> FloatArray:
+    """Median of the finite values in the window around each; NaN with fewer than ten."""
+    aside = np.full(_WINDOW // 2, np.nan)
+    padded = np.concatenate([aside, np.where(np.isfinite(moves), moves, np.nan), aside])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)
+    medians = np.empty(len(moves))
+    for first in range(0, len(moves), _ROWS):
+        ordered = np.sort(windows[first : first + _ROWS], axis=1)  # NaN comes last
+        counts = np.count_nonzero(~np.isnan(ordered), axis=1)
+        rows = np.arange(len(ordered))
+        middle = (ordered[rows, np.maximum(counts - 1, 0) // 2] + ordered[rows, counts // 2]) / 2.0
+        medians[first : first + _ROWS] = np.where(counts >= _LEAST, middle, np.nan)
+    return medians
 
 
 def runs(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:

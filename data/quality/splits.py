@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.bar_table import BarTable
-from data.exchange_calendar import ExchangeCalendar
 from data.quality.expected import session_starts
 from data.quality.scale import FloatArray, local_scale
+from data.sessions import ExchangeCalendar
 
 RATIOS: Final = {
     **{f"{new}:1": float(new) for new in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 50, 100)},

@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 
 from data.bar_table import DAILY, NS_PER_S, BarTable
-from data.exchange_calendar import ExchangeCalendar
 from data.quality.expected import expected_ends, is_among
 from data.quality.findings import Check, Finding, Policies, Policy, moment_text
 from data.quality.scale import local_scale, runs
 from data.quality.splits import unadjusted_splits
+from data.sessions import ExchangeCalendar
 
 SPIKE_SCALES: Final = 8.0
 """A spike is so many local standard deviations away from both of its neighbours..."""

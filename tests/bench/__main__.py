@@ -9,7 +9,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import bench_bars, bench_fold, bench_kill, bench_tca, bench_ticks, bench_veto, bench_watchdog
+from tests.bench import (
+    bench_bars,
+    bench_command,
+    bench_fold,
+    bench_kill,
+    bench_tca,
+    bench_ticks,
+    bench_veto,
+    bench_watchdog,
+)
 from tests.bench.machine import describe_run
 from tests.bench.report import Row, table, write_json
 from tests.bench.research import bench_research
@@ -26,6 +35,7 @@ BENCHES: dict[str, Bench] = {
     "tca": bench_tca.run,
     "fold": bench_fold.run,
     "veto": bench_veto.run,
+    "command": bench_command.run,
     "kill": bench_kill.run,
 }
 RESEARCH = tuple(bench_research.WORKS)

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bench_bars, bench_fold, bench_kill, bench_tca, bench_ticks, bench_veto, bench_watchdog
+from tests.bench import (
+    bench_bars,
+    bench_command,
+    bench_fold,
+    bench_kill,
+    bench_tca,
+    bench_ticks,
+    bench_veto,
+    bench_watchdog,
+)
 from tests.bench.report import Row, percentile, row, table, write_json
 
 KEYS = {"work", "case", "unit", "n", "p50", "p99", "max", "target", "reference", "ratio"}
@@ -56,6 +65,11 @@ def test_ticks_taken_and_lost_are_counted_for_both_clients(tmp_path: Path) -> No
     rows = check(bench_ticks.run(1, say, floods=(500,), bursts=1), tmp_path)
     lost = {one.case.partition(":")[0]: one.max for one in rows if one.work == "ticks lost"}
     assert lost["ours"] == 0
+
+
+def test_a_backtest_is_timed_from_the_shell_to_its_printed_result(tmp_path: Path) -> None:
+    (one,) = check(bench_command.run(1, say), tmp_path)
+    assert one.max < 60.0
 
 
 def test_start_memory_and_processor_time_are_measured(tmp_path: Path) -> None:
