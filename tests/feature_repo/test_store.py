@@ -118,12 +118,11 @@ def test_keys_are_the_same_columns_offline_and_online(full):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_year_of_all_symbols_is_equal_online_offline_and_from_raw_bars(full, bars, tmp_path):
-    # Every fourth: each weekday is among them, and what a session writes over has been read back.
-    sessions = CALENDAR.sessions(date(2011, 1, 1), LAST.date)[-252::4]
+    sessions = CALENDAR.sessions(date(2011, 1, 1), LAST.date)[-252:]
     found = compare(full.folder, bars, sessions, tmp_path / "control")
     assert found.differences == ()
-    assert found.sessions == 63
-    assert found.values > 62 * 5 * len(FEATURES) - 18 * len(FEATURES)  # FB began in May 2012
+    assert found.sessions == 252
+    assert found.values > 250 * 5 * len(FEATURES) - 70 * len(FEATURES)  # FB began in May 2012
     assert found.known > 0.9 * found.values
 
 
