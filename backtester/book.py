@@ -100,24 +100,24 @@ class Records(NamedTuple):
 
 @kernel
 def new_book(strategies: int, symbols: int) -> Book:
-    """Book without positions. Its matrices lie side by side in memory: an account that is new each time makes few arrays."""
-    whole = np.zeros((14, strategies, symbols), dtype=np.int64)
+    """Book without positions."""
+    shape = (strategies, symbols)
     return Book(
-        position=np.zeros((strategies, symbols)),
-        kind=whole[0],
-        left=whole[1],
-        limit=whole[2],
-        filled=whole[3],
-        turnover=whole[4],
-        charged=whole[5],
-        month_shares=whole[6],
-        reason=whole[7],
-        decided=whole[8],
-        next_stop=whole[9],
-        stop=whole[10],
-        trail=whole[11],
-        said=whole[12],
-        told=whole[13],
+        position=np.zeros(shape),
+        kind=np.zeros(shape, dtype=np.int64),
+        left=np.zeros(shape, dtype=np.int64),
+        limit=np.zeros(shape, dtype=np.int64),
+        filled=np.zeros(shape, dtype=np.int64),
+        turnover=np.zeros(shape, dtype=np.int64),
+        charged=np.zeros(shape, dtype=np.int64),
+        month_shares=np.zeros(shape, dtype=np.int64),
+        reason=np.zeros(shape, dtype=np.int64),
+        decided=np.zeros(shape, dtype=np.int64),
+        next_stop=np.zeros(shape, dtype=np.int64),
+        stop=np.zeros(shape, dtype=np.int64),
+        trail=np.zeros(shape, dtype=np.int64),
+        said=np.zeros(shape, dtype=np.int64),
+        told=np.zeros(shape, dtype=np.int64),
     )
 
 
@@ -129,16 +129,6 @@ def new_records(rows: int) -> Records:
         np.zeros((rows, len(FlowColumn)), dtype=np.int64),
         np.zeros(3, dtype=np.int64),
     )
-
-
-@inlined_kernel
-def lacks_room(records: Records, rows: int) -> bool:
-    """Whether there is no room for ``rows`` more of each."""
-    fills, denials, flows, counts = records
-    free = min(
-        fills.shape[0] - int(counts[0]), denials.shape[0] - int(counts[1]), flows.shape[0] - int(counts[2])
-    )
-    return bool(free < rows)
 
 
 @kernel

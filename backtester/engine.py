@@ -6,7 +6,7 @@ At each bar, in this order (live: `portfolio.live_manager.trader`):
 1. Orders that were decided on earlier closes fill (`backtester.fills`); what a session leaves of DAY orders ends.
 2. A session that begins books the last one's closing value for the volatility target, and releases settled cash.
 3. The account is valued at the closes, the peak included.
-4. `portfolio.decision.decide_into` decides on the signals and market rows of this close (`backtester.deciding`).
+4. `portfolio.decision.decide_into` decides on the signals and market rows of this close.
 5. The decisions become orders for the bars that follow (`backtester.orders`).
 
 Bars on which nothing of this can lead to anything are passed over (`backtester.quiet_bars`).
@@ -22,32 +22,23 @@ import numpy as np
 
 from backtester.book import (
     Book,
+    FloatMatrix,
+    IntMatrix,
     IntVector,
     Money,
     Records,
-    lacks_room,
     new_book,
     new_records,
     with_room,
 )
 from backtester.carry import Carry
 from backtester.costs import Costs
-from backtester.deciding import (
-    Cells,
-    Touched,
-    decide_apart,
-    decide_cells,
-    list_all,
-    list_touched,
-    new_cells,
-    others_rest,
-)
 from backtester.fills import Account, Place, trade_symbol
 from backtester.money import LARGEST_NLV, dollars
 from backtester.orders import Decided, OrderRules, expire_orders, news_of_decision, place_orders
-from backtester.overnight import flows_of, pass_night, settle
-from backtester.quiet_bars import Ground, Pause, goes_on, pass_quiet_bars
-from backtester.tape import NEVER, SESSION_BEGINS, SIZEABLE_CHANGES, Clock, Tape, read_rows, read_signals
+from backtester.overnight import act, carry_over, flows_of
+from backtester.quiet_bars import Ground, Pause, pass_quiet_bars
+from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape, read_rows, read_signals
 from backtester.trailing import follow_bar
 from backtester.valuation import (
     Curve,
@@ -64,13 +55,15 @@ from backtester.valuation import (
     session_ended,
     stop_reached,
     valued,
-    weigh,
+    values,
     with_drawdown,
 )
 from core.kernel import borrowing_kernel, inlined_kernel, kernel
-from portfolio.decision_types import AccountRow, DecisionParameters
-from portfolio.quiet import quiet_limits
-from portfolio.risk_manager import VolatilitySums, book_session, new_volatility, no_sessions
+from portfolio.decision import decide_into
+from portfolio.decision_types import AccountRow, DecisionInputs, DecisionParameters, DecisionState
+from portfolio.market_rows import MarketRows
+from portfolio.quiet import decision_stands
+from portfolio.risk_manager import VolatilityState, VolatilitySums, book_session, new_volatility, no_sessions
 
 FIRST_RECORDS = 1024
 """Rows that records begin with."""
@@ -168,8 +161,8 @@ def new_desk(sessions: int, curve_bars: int, volatility_window_sessions: int) ->
 class Progress(NamedTuple):
     """Where a run stands between two bars.
 
-    ``works`` says whether any order works, ``rests`` whether the last decision, made with ``throttle``, stands in every
-    symbol without one (`portfolio.quiet`); ``settling`` is the last session in which cash is due. ``rows`` is 0, or the rows that the records lack
+    ``works`` says whether any order works, ``stands`` whether the last decision stands (`portfolio.quiet`), made with
+    ``throttle``; ``settling`` is the last session in which cash is due. ``rows`` is 0, or the rows that the records lack
     for the next bar.
     """
 
@@ -178,7 +171,7 @@ class Progress(NamedTuple):
     day: Day
     sums: VolatilitySums
     works: bool
-    rests: bool
+    stands: bool
     throttle: float
     settling: int
     next_event: int
@@ -186,13 +179,15 @@ class Progress(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Arrays of one account that a run works on: ``cells`` of all symbols, and ``one`` for any of them by itself."""
+    """Arrays of one account that a run works on; matrices are of shape (strategies, symbols)."""
 
     book: Book
+    directions: IntMatrix
     holdings: Holdings
-    cells: Cells
-    one: Cells
-    touched: Touched
+    signals: FloatMatrix
+    rows: MarketRows
+    targets: FloatMatrix
+    reasons: IntMatrix
 
 
 @kernel
@@ -212,23 +207,25 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:
         ``done`` is less than ``start.end`` when the account grew beyond `LARGEST_NLV`.
     """
     strategies, symbols = tape.signals.shape[1], tape.signals.shape[0]
-    book = new_book(strategies, symbols)
+    shape = (strategies, symbols)
     room = Room(
-        book=book,
+        book=new_book(strategies, symbols),
+        directions=np.zeros(shape, dtype=np.int64),
         holdings=new_holdings(symbols),
-        cells=new_cells(book.position),
-        one=new_cells(np.zeros((strategies, 1))),
-        touched=Touched(np.zeros(symbols, dtype=np.int64), np.zeros(symbols, dtype=np.int64)),
+        signals=np.zeros(shape),
+        rows=MarketRows(np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)),
+        targets=np.zeros(shape),
+        reasons=np.zeros(shape, dtype=np.int64),
     )
     records = desk.records
-    _clear(desk, tape.clock, start)
+    _clear(records, desk.returns, desk.due)
     progress = Progress(
         bar=start.first,
         money=Money(start.cash, start.cash, -1, 0, 0),
         day=Day(start.cash, start.cash, 0, start.cash, 0.0, 0, 0),
         sums=no_sessions(),
         works=False,
-        rests=False,
+        stands=False,
         throttle=1.0,
         settling=-1,
         next_event=int(np.searchsorted(tape.events.bar, start.first, side="right")),
@@ -241,13 +238,22 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:
     return Run(records, with_drawdown(day), room.book, progress.bar)
 
 
+@inlined_kernel
+def _lacks_room(records: Records, rows: int) -> bool:
+    """Whether there is no room for ``rows`` more of each."""
+    fills, denials, flows, counts = records
+    free = min(
+        fills.shape[0] - int(counts[0]), denials.shape[0] - int(counts[1]), flows.shape[0] - int(counts[2])
+    )
+    return bool(free < rows)
+
+
 @borrowing_kernel
-def _clear(desk: Desk, clock: Clock, start: Start) -> None:
-    """Forget what an earlier run has left on the desk, as far as this one reads it."""
-    desk.records.counts[:] = 0
-    desk.returns[:] = 0
-    if start.end > start.first:
-        desk.due[clock.session[start.first] : clock.session[start.end - 1] + 1] = 0
+def _clear(records: Records, returns: IntVector, due: IntVector) -> None:
+    """Forget what an earlier run has left on the desk."""
+    records.counts[:] = 0
+    returns[:] = 0
+    due[:] = 0
 
 
 @borrowing_kernel
@@ -255,12 +261,12 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
     tape: Tape, rules: Rules, start: Start, desk: Desk, room: Room, records: Records, progress: Progress
 ) -> Progress:
     """Trade bars until the end, or until the records have no room for another; they can't grow while they are borrowed."""
-    book, holdings, cells, touched = room.book, room.holdings, room.cells, room.touched
-    kind, marks = book.kind, touched.marks
+    book, holdings, directions = room.book, room.holdings, room.directions
+    signals, rows, targets, reasons = room.signals, room.rows, room.targets, room.reasons
+    position, kind = book.position, book.kind
     clock, watch, events, curve = tape.clock, tape.watch, tape.events, desk.curve
-    bar, money, day, sums, works, rests, throttle, settling, next_event, _rows = progress
+    bar, money, day, sums, works, stands, throttle, settling, next_event, _rows = progress
     decision = rules.decision
-    limits = quiet_limits(decision)
     known = -1  # news up to which the signals have been read
     ground = Ground(watch, clock.session, decision, holdings, desk.returns, desk.closes, curve)
     lacking, news = 0, 0
@@ -268,7 +274,7 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
         event = events.bar[next_event] if next_event < events.bar.size else NEVER
         while tape.news[news] < bar:
             news += 1
-        if rests and not works and tape.news[news] > bar:
+        if stands and tape.news[news] > bar:
             has_carry = accrues(rules.carry, holdings, money.cash)
             pause = Pause(throttle, money.cash, event, settling, has_carry, rules.trails)
             span = (bar, min(start.end, tape.news[news]))
@@ -278,23 +284,25 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             if bar == start.end:
                 break
         begins = bar > start.first and watch.turns[bar] & SESSION_BEGINS != 0
-        acts = begins and event <= bar
         lacking = 8 * kind.size + 3
-        if acts:
+        if begins and event <= bar:
             lacking += flows_of(bar, events, next_event, kind.shape[0])
-        if lacks_room(records, lacking):
+        if _lacks_room(records, lacking):
             break
         lacking = 0
         if clock.month[bar] != money.month:
             money = Money(money.cash, money.settled, clock.month[bar], 0, 0)
-        if acts or (begins and accrues(rules.carry, holdings, money.cash)):
-            money, next_event = pass_night(tape, rules.carry, book, money, records, bar, next_event)
+        if begins and (event <= bar or accrues(rules.carry, holdings, money.cash)):
+            money, next_event = _overnight(tape, rules.carry, book, money, records, bar, next_event)
             works = observe(book, holdings, rules.trails)
-        marks[:] = 0
         if works or stop_reached(watch, holdings, bar, rules.trails):
-            money, trades = _trade_symbols(tape, rules, desk, room, records, money, bar)
-            if trades and decision.cash_account:  # nobody asks a margin account for settled cash
-                settling = max(settling, clock.settles[clock.session[bar]])
+            account = Account(book, directions, desk.due, records)
+            for symbol in range(kind.shape[1]):
+                if can_fill(watch, holdings, bar, symbol, rules.trails):
+                    money = _trade(tape, rules, account, money, bar, symbol)
+                    observe_symbol(book, holdings, symbol, rules.trails)
+                    if decision.cash_account:  # nobody asks a margin account for settled cash
+                        settling = max(settling, clock.settles[clock.session[bar]])
             works = any_works(holdings)
         if rules.trails and follow_bar(book, tape.bars, bar):
             works = observe(book, holdings, True)
@@ -303,86 +311,68 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             works = observe_orders(kind, holdings)
         if begins:
             if clock.session[bar - 1] <= settling:
-                money = settle(money, clock, desk.due, bar)
+                money = _settle(money, clock, desk.due, bar)
             sums = book_session(
                 desk.returns, sums, dollars(day.nlv), decision.target_volatility_annual, decision.max_leverage
             )
             day = session_ended(day, desk.closes)
-        weight = weigh(holdings, watch.close, bar)
-        day = valued(day, money.cash + weight.net, weight.gross)
+        gross, net = values(holdings, watch.close, bar)
+        day = valued(day, money.cash + net, gross)
         if abs(day.nlv) > LARGEST_NLV:
             break
         if curve.nlv.size != 0:
-            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, weight.gross
+            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, gross
+        read_rows(tape.market, bar, rows)
         if known != news or not tape.is_steady or tape.news[news] == bar:
-            read_signals(tape.signals, bar, cells.signals, marks)
+            read_signals(tape.signals, bar, signals)
             known = news + int(tape.news[news] == bar)
         row = AccountRow(dollars(day.nlv), dollars(day.peak), dollars(money.settled), money.month_fills)
-        apart = rests and not acts and watch.turns[bar] & SIZEABLE_CHANGES == 0
-        apart = apart and goes_on(limits, decision, throttle, weight, day.nlv, day.peak)
-        throttle, count = _decide(tape, decision, desk, room, sums, row, throttle, bar, apart)
-        decided = Decided(
-            bar,
-            not clock.is_last[bar],
-            cells.targets,
-            cells.reasons,
-            cells.rows,
-            tape.bars,
-            touched.symbols,
-            count,
+        inputs = DecisionInputs(signals, position, rows, row)
+        volatility = VolatilityState(
+            desk.returns,
+            sums.place,
+            sums.total,
+            sums.squares,
+            sums.sessions,
+            sums.last_nlv,
+            sums.last_scale,
         )
-        wanted = news_of_decision(decided, book.position, book.said)
+        scales = decide_into(decision, DecisionState(directions, volatility), inputs, targets, reasons)
+        throttle = scales.throttle
+        wanted = news_of_decision(position, targets, reasons, book.said)
         if wanted != 0:
+            decided = Decided(bar, not clock.is_last[bar], targets, reasons, rows, tape.bars)
             place_orders(rules.orders, book, records, decided, wanted)
             works = observe_orders(kind, holdings)
-        listed = (touched.symbols, count)
-        rests = rules.passes_quiet_bars and others_rest(throttle, cells, holdings.works, listed)
+        stands = not works and rules.passes_quiet_bars
+        if stands:
+            stands = decision_stands(throttle, signals, position, targets, reasons)
         bar += 1
-    return Progress(bar, money, day, sums, works, rests, throttle, settling, next_event, lacking)
+    return Progress(bar, money, day, sums, works, stands, throttle, settling, next_event, lacking)
+
+
+@borrowing_kernel
+def _overnight(
+    tape: Tape, carry: Carry, book: Book, money: Money, records: Records, bar: int, next_event: int
+) -> tuple[Money, int]:
+    """Book what happens between the session before ``bar`` and its own."""
+    closes, clock = tape.market.close, tape.clock
+    days = 0
+    for session in range(clock.session[bar - 1] + 1, clock.session[bar] + 1):
+        days += clock.days[session]
+    money = carry_over(carry, book, money, records, closes, bar, days)
+    return act(tape.events, next_event, book, money, records, closes, bar)
 
 
 @inlined_kernel
-def _decide(
-    tape: Tape,
-    decision: DecisionParameters,
-    desk: Desk,
-    room: Room,
-    sums: VolatilitySums,
-    account: AccountRow,
-    throttle: float,
-    bar: int,
-    apart: bool,
-) -> tuple[float, int]:
-    """Decide, only on the touched symbols if ``apart`` says so and nobody wants to enter.
-
-    The throttle is returned, and how many of the list of touched symbols were decided on.
-    """
-    cells, touched = room.cells, room.touched
-    if apart:
-        count = list_touched(touched)
-        listed = (touched.symbols, count)
-        if decide_apart(decision, cells, room.one, listed, tape.market, bar, desk.returns, sums, account):
-            return throttle, count
-    read_rows(tape.market, bar, cells.rows)
-    throttle = decide_cells(decision, cells, desk.returns, sums, account)
-    return throttle, list_all(touched)
-
-
-@inlined_kernel
-def _trade_symbols(
-    tape: Tape, rules: Rules, desk: Desk, room: Room, records: Records, money: Money, bar: int
-) -> tuple[Money, bool]:
-    """Fill what the bar fills, and mark the symbols with an order or a fill; return whether anything could fill."""
-    book, holdings, marks = room.book, room.holdings, room.touched.marks
-    account = Account(book, room.cells.directions, desk.due, records)
-    trades = False
-    for symbol in range(marks.size):
-        marks[symbol] = holdings.works[symbol] != 0
-        if can_fill(tape.watch, holdings, bar, symbol, rules.trails):
-            trades, marks[symbol] = True, 1
-            money = _trade(tape, rules, account, money, bar, symbol)
-            observe_symbol(book, holdings, symbol, rules.trails)
-    return money, trades
+def _settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
+    """Release what has settled by the session that begins with ``bar``."""
+    settled = money.settled
+    before = clock.session[bar - 1] if bar > 0 else 0
+    for session in range(before, clock.session[bar] + 1):
+        settled += due[session]
+        due[session] = 0
+    return Money(money.cash, settled, money.month, money.month_fills, money.month_shares)
 
 
 @inlined_kernel

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backtester.book import Book, FloatMatrix, IntMatrix, IntVector, Kind, Records, deny, start_order
+from backtester.book import Book, FloatMatrix, IntMatrix, Kind, Records, deny, start_order
 from backtester.tape import has_price
 from core.kernel import borrowing_kernel, inlined_kernel
 from core.reasons import Reason
@@ -48,11 +48,7 @@ class OrderRules(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What the decision said at a bar's close: matrices of shape (strategies, symbols), and the market's rows.
-
-    It was asked about the first ``asked`` of ``symbols``. Nothing has changed in the others, which are at rest. The rows are
-    those of the bar when all symbols were asked, for only then can there be an entry.
-    """
+    """What the decision said at a bar's close: matrices of shape (strategies, symbols), and the market's rows."""
 
     bar: int
     session_goes_on: bool
@@ -61,8 +57,6 @@ class Decided(NamedTuple):
     rows: MarketRows
     bars: npt.NDArray[np.float64]
     """Shape (bars, symbols, 5)."""
-    symbols: IntVector
-    asked: int
 
 
 @inlined_kernel
@@ -75,14 +69,14 @@ def place_orders(rules: OrderRules, book: Book, records: Records, decided: Decid
     if news & _ENTRIES != 0:
         _place_entries(rules, book, records, decided)
     if news & _EXITS != 0:
-        _forget_ended(book.kind, book.left, decided)
+        _forget_ended(book.kind, book.left)
 
 
 @inlined_kernel
 def _tell_refusals(book: Book, records: Records, decided: Decided) -> None:
     for strategy in range(book.said.shape[0]):
-        for place in range(decided.asked):
-            cell = (strategy, decided.symbols[place])
+        for symbol in range(book.said.shape[1]):
+            cell = (strategy, symbol)
             if decided.reasons[cell] != book.said[cell]:
                 _tell_refusal(book, records, decided, cell)
 
@@ -90,8 +84,8 @@ def _tell_refusals(book: Book, records: Records, decided: Decided) -> None:
 @inlined_kernel
 def _place_exits(book: Book, records: Records, decided: Decided) -> None:
     for strategy in range(book.position.shape[0]):
-        for place in range(decided.asked):
-            cell = (strategy, decided.symbols[place])
+        for symbol in range(book.position.shape[1]):
+            cell = (strategy, symbol)
             if book.position[cell] != 0.0 and decided.targets[cell] != book.position[cell]:
                 _exit(book, records, decided, cell)
 
@@ -99,31 +93,32 @@ def _place_exits(book: Book, records: Records, decided: Decided) -> None:
 @inlined_kernel
 def _place_entries(rules: OrderRules, book: Book, records: Records, decided: Decided) -> None:
     for strategy in range(book.position.shape[0]):
-        for place in range(decided.asked):
-            cell = (strategy, decided.symbols[place])
+        for symbol in range(book.position.shape[1]):
+            cell = (strategy, symbol)
             is_entry = book.position[cell] == 0.0 and decided.targets[cell] != 0.0
             if is_entry and book.kind[cell] == Kind.NOTHING:
                 _entry(rules, book, records, decided, cell)
 
 
 @inlined_kernel
-def _forget_ended(kind: IntMatrix, left: IntMatrix, decided: Decided) -> None:
+def _forget_ended(kind: IntMatrix, left: IntMatrix) -> None:
     """Entries whose end was asked for are gone by the next bar."""
     for strategy in range(kind.shape[0]):
-        for place in range(decided.asked):
-            cell = (strategy, decided.symbols[place])
-            if kind[cell] == Kind.NOTHING:
-                left[cell] = 0
+        for symbol in range(kind.shape[1]):
+            if kind[strategy, symbol] == Kind.NOTHING:
+                left[strategy, symbol] = 0
 
 
 @inlined_kernel
-def news_of_decision(decided: Decided, position: FloatMatrix, said: IntMatrix) -> int:
-    """Tell what new things a decision wants or refuses, as bits for `place_orders`; 0 if it has nothing to do."""
+def news_of_decision(position: FloatMatrix, targets: FloatMatrix, reasons: IntMatrix, said: IntMatrix) -> int:
+    """Tell what new things a decision wants or refuses, as bits for `place_orders`; 0 if it has nothing to do.
+
+    It takes the arrays one by one: a call that passes the book costs more than all its comparisons.
+    """
     news = 0
-    targets, reasons = decided.targets, decided.reasons
     for strategy in range(position.shape[0]):
-        for place in range(decided.asked):
-            cell = (strategy, decided.symbols[place])
+        for symbol in range(position.shape[1]):
+            cell = (strategy, symbol)
             if reasons[cell] != said[cell]:
                 news |= _REFUSALS
             if targets[cell] != position[cell]:

@@ -8,40 +8,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from backtester.book import Book, FillColumn, IntVector, Kind, Money, Records
+from backtester.book import Book, FillColumn, Kind, Money, Records
 from backtester.carry import Carry, FlowColumn, FlowKind, accrued
 from backtester.corporate_actions import DIVIDEND, SPLIT, Events
 from backtester.money import divide_half_even, micros
-from backtester.tape import Clock, Tape
-from core.kernel import borrowing_kernel, inlined_kernel
+from core.kernel import borrowing_kernel
 from core.reasons import Reason
 
 FloatMatrix = npt.NDArray[np.float64]
 _CENT = 10_000
-
-
-@borrowing_kernel
-def pass_night(
-    tape: Tape, carry: Carry, book: Book, money: Money, records: Records, bar: int, next_event: int
-) -> tuple[Money, int]:
-    """Book what happens between the session before ``bar`` and its own; see `act`."""
-    closes, clock = tape.market.close, tape.clock
-    days = 0
-    for session in range(clock.session[bar - 1] + 1, clock.session[bar] + 1):
-        days += clock.days[session]
-    money = carry_over(carry, book, money, records, closes, bar, days)
-    return act(tape.events, next_event, book, money, records, closes, bar)
-
-
-@inlined_kernel
-def settle(money: Money, clock: Clock, due: IntVector, bar: int) -> Money:
-    """Release what has settled by the session that begins with ``bar``."""
-    settled = money.settled
-    before = clock.session[bar - 1] if bar > 0 else 0
-    for session in range(before, clock.session[bar] + 1):
-        settled += due[session]
-        due[session] = 0
-    return Money(money.cash, settled, money.month, money.month_fills, money.month_shares)
 
 
 @borrowing_kernel

@@ -25,14 +25,12 @@ from backtester.valuation import (
     Curve,
     Day,
     Holdings,
-    Weight,
     exposure_of,
     follow_quiet_bar,
     marked,
     session_ended,
     stop_reached,
     valued,
-    weigh,
 )
 from core.kernel import borrowing_kernel, inlined_kernel
 from portfolio.decision_types import DecisionParameters
@@ -258,21 +256,8 @@ def _pass_span(
     return Day(cash + value, day.peak, abs(value), day.trough, day.drawdown, exposure, day.sessions), sums
 
 
-@inlined_kernel
-def goes_on(
-    limits: QuietLimits, decision: DecisionParameters, throttle: float, weight: Weight, nlv: int, peak: int
-) -> bool:
-    """Whether the throttle is what it was and all that is held fits under the caps, at one value of the account."""
-    now = 1.0
-    if not surely_unthrottled(limits, float(nlv), float(peak)):
-        levels, scales = decision.drawdown_levels, decision.drawdown_scales
-        now = throttle_scale(levels, scales, drawdown_of(dollars(nlv), dollars(peak)))
-    fits = holdings_fit(limits, throttle, float(nlv), float(weight.largest), float(weight.total))
-    return now == throttle and fits
-
-
 @borrowing_kernel
-def _pass_singly(
+def _pass_singly(  # noqa: C901 (what ends a pass)
     span: tuple[int, int],
     ground: Ground,
     limits: QuietLimits,
@@ -283,6 +268,7 @@ def _pass_singly(
     """Pass quiet bars one by one; return the first that isn't."""
     watch, holdings, decision, curve = ground.watch, ground.holdings, ground.decision, ground.curve
     close, turns, session = watch.close, watch.turns, ground.session
+    levels, scales = decision.drawdown_levels, decision.drawdown_scales
     bar, end = span
     while bar < end:
         begins = turns[bar] & SESSION_BEGINS != 0
@@ -290,11 +276,23 @@ def _pass_singly(
             break
         if begins and (pause.accrues or pause.next_event <= bar or session[bar - 1] <= pause.settling):
             break
-        weight = weigh(holdings, close, bar)
-        nlv = pause.cash + weight.net
-        if nlv > LARGEST_NLV:
+        gross, net, largest, total = 0, 0, 0, 0
+        for symbol in range(holdings.net.size):
+            value = holdings.net[symbol] * close[bar, symbol]
+            # One micro-dollar more a share, because a close is rounded to one.
+            held = holdings.shares[symbol] * (close[bar, symbol] + 1)
+            gross += abs(value)
+            net += value
+            largest = max(largest, held)
+            total += held
+        nlv = pause.cash + net
+        peak = max(day.peak, nlv)
+        throttle = 1.0
+        if not surely_unthrottled(limits, float(nlv), float(peak)):
+            throttle = throttle_scale(levels, scales, drawdown_of(dollars(nlv), dollars(peak)))
+        if nlv > LARGEST_NLV or throttle != pause.throttle:
             break
-        if not goes_on(limits, decision, pause.throttle, weight, nlv, max(day.peak, nlv)):
+        if not holdings_fit(limits, throttle, float(nlv), float(largest), float(total)):
             break
         if begins:
             sums = book_session(
@@ -305,9 +303,9 @@ def _pass_singly(
                 decision.max_leverage,
             )
             day = session_ended(day, ground.closes)
-        day = valued(day, nlv, weight.gross)
+        day = valued(day, nlv, gross)
         if curve.nlv.size != 0:
-            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = nlv, pause.cash, weight.gross
+            curve.nlv[bar], curve.cash[bar], curve.gross[bar] = nlv, pause.cash, gross
         if pause.trails:
             follow_quiet_bar(watch, holdings, bar)
         bar += 1

@@ -219,12 +219,8 @@ def read_rows(market: MarketScan, bar: int, rows: MarketRows) -> None:
 
 
 @inlined_kernel
-def read_signals(history: FloatArray, bar: int, signals: FloatArray, changed: IntVector) -> None:
-    """Copy the signals of a bar, and mark the symbols of shape (symbols,) in which one has changed."""
+def read_signals(history: FloatArray, bar: int, signals: FloatArray) -> None:
+    """Copy the signals of a bar: each symbol's lies in another place of memory."""
     for symbol in range(signals.shape[1]):
         for strategy in range(signals.shape[0]):
-            weight, before = history[symbol, strategy, bar], signals[strategy, symbol]
-            if weight == before or (math.isnan(weight) and math.isnan(before)):
-                continue
-            signals[strategy, symbol] = weight
-            changed[symbol] = 1
+            signals[strategy, symbol] = history[symbol, strategy, bar]

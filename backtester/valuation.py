@@ -46,19 +46,6 @@ class Holdings(NamedTuple):
     works: IntVector
 
 
-class Weight(NamedTuple):
-    """What positions are worth, micro-dollars.
-
-    ``gross`` adds up the net position of each symbol by absolute size, ``net`` signed. ``largest`` and ``total`` are surely
-    no less than the largest symbol and all of them, each strategy's position by its absolute size: what the caps measure.
-    """
-
-    gross: int
-    net: int
-    largest: int
-    total: int
-
-
 class Curve(NamedTuple):
     """The account after each bar, micro-dollars, shape (bars,): net liquidation value, cash, gross position value."""
 
@@ -87,14 +74,17 @@ class Day(NamedTuple):
 @kernel
 def new_holdings(symbols: int) -> Holdings:
     """Nothing is held."""
-    whole = np.zeros((9, symbols), dtype=np.int64)
-    holdings = Holdings(
-        whole[0], whole[1], whole[2], whole[3], whole[4], whole[5], whole[6], whole[7], whole[8]
+    return Holdings(
+        np.zeros(symbols, dtype=np.int64),
+        np.zeros(symbols, dtype=np.int64),
+        np.full(symbols, -1, dtype=np.int64),
+        np.full(symbols, NEVER, dtype=np.int64),
+        np.full(symbols, NO_TRAIL, dtype=np.int64),
+        np.full(symbols, NO_TRAIL, dtype=np.int64),
+        np.full(symbols, -1, dtype=np.int64),
+        np.full(symbols, NEVER, dtype=np.int64),
+        np.zeros(symbols, dtype=np.int64),
     )
-    holdings.floor[:] = holdings.top[:] = -1
-    holdings.ceiling[:] = holdings.bottom[:] = NEVER
-    holdings.below[:] = holdings.above[:] = NO_TRAIL
-    return holdings
 
 
 @inlined_kernel
@@ -215,18 +205,14 @@ def can_fill(watch: Watch, holdings: Holdings, bar: int, symbol: int, trails: bo
 
 
 @inlined_kernel
-def weigh(holdings: Holdings, close: IntMatrix, bar: int) -> Weight:
-    """Value the positions at the closes of a bar."""
-    gross, net, largest, total = 0, 0, 0, 0
+def values(holdings: Holdings, close: IntMatrix, bar: int) -> tuple[int, int]:
+    """Values of the positions in micro-dollars: by absolute size of each symbol's net position, and signed."""
+    gross, net = 0, 0
     for symbol in range(holdings.net.size):
         value = holdings.net[symbol] * close[bar, symbol]
-        # One micro-dollar more a share, because a close is rounded to one.
-        held = holdings.shares[symbol] * (close[bar, symbol] + 1)
         gross += abs(value)
         net += value
-        largest = max(largest, held)
-        total += held
-    return Weight(gross, net, largest, total)
+    return gross, net
 
 
 @inlined_kernel

@@ -13,11 +13,6 @@ The caller watches 1 to 3. Why that is enough: rule 2 of `portfolio.decision` ho
 side, and only the throttle and the caps can cut it. An entry without a position is refused before anything is sized
 if shorts aren't allowed or the position of this signal has ended (rules 3 and 4), and comes to nothing if the throttle is 0.
 Sizes, volatility target, cash, places and fill budget matter to entries only.
-
-**Symbols apart.** Symbols meet in the decision only where entries share the room that is left, and where a cap cuts what is
-held. So while the throttle is the same and everything that is held fits under the caps, a symbol in which something has
-changed can be decided on by itself, as if no other were traded, as long as the others go on standing and nobody wants to
-enter (`wants_entry`): it is told to hold or to leave by its own signal, and is refused for its own reason.
 """
 
 from __future__ import annotations
@@ -63,51 +58,20 @@ def decision_stands(
     signals, positions, targets, reasons
         What went into `portfolio.decision.decide_into` and what came out.
     """
-    for symbol in range(positions.shape[1]):
-        if not symbol_stands(throttle, signals, positions, targets, reasons, symbol):
-            return False
-    return True
-
-
-@inlined_kernel
-def symbol_stands(  # noqa: PLR0917 (a kernel)
-    throttle: float,
-    signals: FloatMatrix,
-    positions: FloatMatrix,
-    targets: FloatMatrix,
-    reasons: IntMatrix,
-    symbol: int,
-) -> bool:
-    """Whether `decision_stands` is true of one symbol."""
     for strategy in range(positions.shape[0]):
-        cell = (strategy, symbol)
-        if targets[cell] != positions[cell]:
-            return False
-        if positions[cell] != 0.0:
-            if reasons[cell] != Reason.NONE:
+        for symbol in range(positions.shape[1]):
+            cell = (strategy, symbol)
+            reason = reasons[cell]
+            if targets[cell] != positions[cell]:
                 return False
-        elif sign(signals[cell]) != 0 and not _lasts(reasons[cell], throttle):
-            return False
+            if positions[cell] != 0.0:
+                if reason != Reason.NONE:
+                    return False
+            elif sign(signals[cell]) != 0:
+                lasting = reason == Reason.STOPPED_OUT or reason == Reason.SHORT_NOT_ALLOWED  # noqa: PLR1714 (kernel)
+                if not lasting and not (reason == Reason.DRAWDOWN_THROTTLE and throttle == 0.0):
+                    return False
     return True
-
-
-@inlined_kernel
-def wants_entry(
-    throttle: float, signals: FloatMatrix, positions: FloatMatrix, reasons: IntMatrix, symbol: int
-) -> bool:
-    """Whether a strategy without a position wants one in a symbol, and isn't refused whatever the prices are."""
-    for strategy in range(positions.shape[0]):
-        cell = (strategy, symbol)
-        if positions[cell] == 0.0 and sign(signals[cell]) != 0 and not _lasts(reasons[cell], throttle):
-            return True
-    return False
-
-
-@inlined_kernel
-def _lasts(reason: int, throttle: float) -> bool:
-    """Whether a refusal outlasts prices."""
-    lasting = reason == Reason.STOPPED_OUT or reason == Reason.SHORT_NOT_ALLOWED  # noqa: PLR1714 (kernel)
-    return lasting or (reason == Reason.DRAWDOWN_THROTTLE and throttle == 0.0)
 
 
 @inlined_kernel

@@ -12,19 +12,9 @@ from hypothesis import strategies as st
 from core.reasons import Reason
 from portfolio.decision import decide
 from portfolio.decision_types import DecisionInputs, DecisionState, new_decision_state
-from portfolio.market_rows import MarketRows
-from portfolio.quiet import (
-    decision_stands,
-    holdings_fit,
-    is_sizeable,
-    quiet_limits,
-    surely_unthrottled,
-    symbol_stands,
-    wants_entry,
-)
+from portfolio.quiet import decision_stands, holdings_fit, is_sizeable, quiet_limits, surely_unthrottled
 from tests.portfolio.scenes import inputs, parameters
 from tests.portfolio.test_decision_properties import (
-    SYMBOLS,
     all_inputs,
     kernel_parameters,
     limits,
@@ -89,84 +79,6 @@ def test_a_decision_that_stands_is_made_again_whatever_prices_and_account_do(
     np.testing.assert_array_equal(again.reasons, before[3])
     np.testing.assert_array_equal(again.state.directions, state.directions)
     assert again.state.volatility is state.volatility
-
-
-def only(
-    state: DecisionState, given_inputs: DecisionInputs, symbol: int
-) -> tuple[DecisionState, DecisionInputs]:
-    """The same account in a market of one symbol."""
-    column = slice(symbol, symbol + 1)
-    rows = MarketRows(*(values[column].copy() for values in given_inputs.rows))
-    return state._replace(directions=state.directions[:, column].copy()), given_inputs._replace(
-        signals=given_inputs.signals[:, column].copy(),
-        positions=given_inputs.positions[:, column].copy(),
-        rows=rows,
-    )
-
-
-@settings(max_examples=400, deadline=None)
-@given(
-    pair=limits,
-    state=states,
-    first=all_inputs(known=True),
-    later=all_inputs(known=True),
-    turned=st.lists(st.booleans(), min_size=SYMBOLS, max_size=SYMBOLS),
-    stopped=st.lists(st.booleans(), min_size=SYMBOLS, max_size=SYMBOLS),
-    moved=st.lists(st.floats(0.95, 1.05), min_size=SYMBOLS, max_size=SYMBOLS),
-)
-def test_a_symbol_in_which_something_has_changed_is_decided_on_as_if_no_other_were_traded(
-    pair, state, first, later, turned, stopped, moved
-):
-    given_parameters = kernel_parameters(pair)
-    state, first, targets, reasons = settled(given_parameters, state, first)
-    before = throttle(given_parameters, first)
-    touched = [
-        turned[symbol]
-        or stopped[symbol]
-        or not symbol_stands(before, first.signals, first.positions, targets, reasons, symbol)
-        for symbol in range(SYMBOLS)
-    ]
-    after = later._replace(
-        signals=np.where(turned, later.signals, first.signals),
-        positions=np.where(stopped, 0.0, first.positions),
-        rows=later.rows._replace(close=first.rows.close * np.array(moved)),
-        account=later.account._replace(nlv=first.account.nlv, peak_nlv=first.account.peak_nlv),
-    )
-    values = np.abs(after.positions).sum(axis=0) * after.rows.close
-    quiet = quiet_limits(given_parameters)
-    assume(holdings_fit(quiet, before, after.account.nlv, values.max(), values.sum()))
-    together = decide(given_parameters, state, after)
-    for symbol in range(SYMBOLS):
-        if not touched[symbol]:
-            continue
-        alone, view = only(state, after, symbol)
-        apart = decide(given_parameters, alone, view)
-        assume(not wants_entry(before, view.signals, view.positions, apart.reasons, 0))
-        np.testing.assert_array_equal(together.targets[:, symbol], apart.targets[:, 0])
-        np.testing.assert_array_equal(together.reasons[:, symbol], apart.reasons[:, 0])
-        np.testing.assert_array_equal(together.state.directions[:, symbol], apart.state.directions[:, 0])
-    others = ~np.array(touched)
-    np.testing.assert_array_equal(together.targets[:, others], after.positions[:, others])
-    np.testing.assert_array_equal(together.reasons[:, others], reasons[:, others])
-    np.testing.assert_array_equal(together.state.directions[:, others], state.directions[:, others])
-
-
-@pytest.mark.parametrize(
-    ("signal", "position", "reason", "wants"),
-    [
-        (1.0, 0.0, Reason.GROSS_CAP, True),
-        (1.0, 0.0, Reason.NONE, True),
-        (1.0, 0.0, Reason.STOPPED_OUT, False),
-        (-1.0, 0.0, Reason.SHORT_NOT_ALLOWED, False),
-        (0.0, 0.0, Reason.NONE, False),
-        (math.nan, 0.0, Reason.NONE, False),
-        (1.0, 100.0, Reason.NONE, False),
-        (-1.0, 100.0, Reason.FLIP_VIA_FLAT, False),
-    ],
-)
-def test_who_wants_to_enter(signal, position, reason, wants):
-    cell = np.full((1, 1), signal), np.full((1, 1), position), np.full((1, 1), reason, dtype=np.int64)
-    assert wants_entry(1.0, *cell, 0) is wants
 
 
 def test_a_position_at_rest_stands_and_one_above_its_cap_does_not_fit():
