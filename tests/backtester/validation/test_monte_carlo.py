@@ -19,6 +19,9 @@ from data.packaged import load_packaged, packaged_calendar
 from strategy.registry import create
 from tests.backtester.cases import make_market, walk
 
+pytestmark = pytest.mark.timeout(
+    600
+)  # in a fresh checkout this file comes first and compiles the backtester's kernels
 SETTINGS = Settings()
 STRATEGY = create("momentum", {"fast_window": 5, "slow_window": 30})
 
