@@ -31,6 +31,8 @@ from feature_repo.locations import FeatureFolder
 from feature_repo.work import feature_calendar, session_of
 
 IB: Final = "ib"
+HISTORY: Final = "history.duckdb"
+"""Store, in the state folder, that a night with the broker as its source makes and fills."""
 RECORD_NAME: Final = "run.json"
 Failures = (BackstopError, OSError, duckdb.Error, ValueError)
 """What ends a step and not the night; anything else is a defect of ours and ends both."""
@@ -138,7 +140,7 @@ class Night:
     @property
     def store_path(self) -> Path:
         """The history store that bars of the broker go into."""
-        return self.loaded.folders.state / "history.duckdb"
+        return self.loaded.folders.state / HISTORY
 
     @cached_property
     def source(self) -> Source:

@@ -20,7 +20,7 @@ from core.text import escape
 from data.sources import PACKAGED, SKFOLIO
 from feature_repo.locations import LOCK_NAME
 from feature_repo.work import feature_calendar, session_of
-from prefect_flows.night import IB, Night, run_all
+from prefect_flows.night import HISTORY, IB, Night, run_all
 from prefect_flows.steps import STEPS, terminal
 
 
@@ -55,6 +55,8 @@ def _wrong_sources(loaded: LoadedSettings, given: str | None) -> list[str]:
         file = name.rpartition("@")[0] if ".duckdb@" in name else name
         if name in {PACKAGED, SKFOLIO} or Path(file).exists():
             continue
+        if Path(file).resolve() == (loaded.folders.state / HISTORY).resolve():
+            continue  # the first night makes it
         variable = f"BACKSTOP__NIGHTLY__{key.upper()}"
         where = f"environment {variable}" if variable in os.environ else loaded.path
         allowed = f"must be {IB}, " if key == "source" else "must be "

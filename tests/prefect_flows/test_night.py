@@ -25,7 +25,7 @@ from features.snapshot import read_snapshot
 from prefect_flows import artefacts, steps, training
 from prefect_flows.environment import prepare
 from prefect_flows.night import Night, State, Step, run_all, run_step
-from prefect_flows.plain import run_plain
+from prefect_flows.plain import locked_night, run_plain
 from prefect_flows.training import NOTES_NAME, drift, is_due, month, retrain, week
 from tca.feature_etl import COST_FEATURES
 from tests.gateway import running_gateway
@@ -170,6 +170,13 @@ def test_a_configured_source_that_cant_be_there_is_refused_before_anything_is_do
     )
     assert lines == []
     assert not (tmp_path / "control").exists()
+
+
+def test_the_store_that_the_first_night_makes_may_be_trained_on(environ, tmp_path):
+    environ.setenv("BACKSTOP__NIGHTLY__SOURCE", "ib")
+    environ.setenv("BACKSTOP__NIGHTLY__TRAINING_SOURCE", f"{tmp_path}/state/history.duckdb@ib,1d")
+    with locked_night(CONFIG, DAY, None, replace=False) as night:
+        assert not night.store_path.exists()
 
 
 @pytest.mark.parametrize(
