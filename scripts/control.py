@@ -157,7 +157,9 @@ def rearm(loaded: LoadedSettings, options: Options, code_folder: Path) -> int:
         )
         return ExitCode.ALREADY_RUNNING
     if _nothing_to_rearm(loaded):
-        print("Nothing to re-arm: no kill flag stands, and the watchdog's journal knows no kill.")
+        print(
+            "Nothing to re-arm: no kill flag stands, and no kill in the watchdog's journal waits for a human."
+        )
         return ExitCode.CLEAN
     command = [
         sys.executable,

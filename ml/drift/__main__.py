@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from core.exit_codes import ExitCode
-from core.missing_module import missing_library
+from core.missing_module import run_command
 
 if __name__ == "__main__":
-    try:
-        from ml.drift.command import main
-
-        code = main(sys.argv[1:])
-    except ModuleNotFoundError as missing:
-        sys.stderr.write(f"{missing_library(missing)}\n")
-        code = ExitCode.USAGE
-    sys.exit(code)
+    sys.exit(run_command("ml.drift.command", sys.argv[1:]))

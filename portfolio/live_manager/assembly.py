@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
 
+import structlog
+
 from core.clock import Clock
 from core.config_loader import LoadedSettings
 from core.event_queue import EventQueue
@@ -269,6 +271,8 @@ class Assembler:
             caps=self._settings.caps,
         )
         # A cold compiler takes seconds: inside the engine's loop that would be a missed heartbeat.
+        note = "the first start of a version compiles them, up to a minute; later ones load them"
+        structlog.get_logger(__name__).info("kernels", note=note)
         compile_kernels(strategies, self._settings.sizing, self._settings.caps)
         cycle.restore(book.ledger, book.session_closes)
         desk.on_entry_fill = cycle.note_entry

@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from core.ib_wrapper.message_names import message_name
 from core.records import RecordKind
 from core.text import escape
-from scripts.incident.messages import message_name
 from scripts.incident.replay import Finding
 
 _STEPS = {
