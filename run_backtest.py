@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
+from collections.abc import Sequence
 
 from backtester.options import parse
+from core.command import run_command
 from core.errors import ConfigError
 from core.exit_codes import ExitCode
-from core.missing_module import missing_library
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for; the exit code tells how it ended."""
-    if arguments[:1] == ["new-strategy"]:
+    if arguments and arguments[0] == "new-strategy":
         return _new_strategy(arguments[1:])
     try:
         options = parse(arguments)
         return _run(options)
     except ConfigError as error:
         return _refuse(error.problems)
-    except ModuleNotFoundError as missing:
-        return _refuse([missing_library(missing)])
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read the output (`| head`) has enough; the flush at exit must not find the closed pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -46,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
         return _refuse([in_words_of_the_command(problem) for problem in error.problems])
 
 
-def _new_strategy(arguments: list[str]) -> int:
+def _new_strategy(arguments: Sequence[str]) -> int:
     try:
         return int(importlib.import_module("backtester.modes.new_strategy").run(arguments))
     except ConfigError as error:
@@ -60,4 +51,4 @@ def _refuse(problems: tuple[str, ...] | list[str]) -> ExitCode:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:], when_stopped="interrupted"))

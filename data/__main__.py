@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from core.missing_module import run_command
+from core.command import run_command
 
 if __name__ == "__main__":
     sys.exit(run_command("data.cli.run", sys.argv[1:]))

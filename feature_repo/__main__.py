@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
-from core.exit_codes import ExitCode
-from core.missing_module import missing_library
+from core.command import run_command
 from feature_repo.options import parser
 
 
@@ -21,16 +19,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader (``| head``) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.CLEAN
-    except ModuleNotFoundError as missing:
-        print(missing_library(missing), file=sys.stderr)
-        code = ExitCode.USAGE
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        code = ExitCode.INTERNAL_ERROR
-    sys.exit(code)
+    sys.exit(run_command(main, sys.argv[1:]))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import AlreadyRunning, BackstopError, ConfigError
-from core.missing_module import missing_library
 
 if TYPE_CHECKING:
     from core.config_loader import LoadedSettings
@@ -111,12 +110,6 @@ def main(arguments: Sequence[str]) -> int:
     except (BackstopError, OSError) as error:
         print(f"recalibration: {error}", file=sys.stderr)
         return USAGE
-    except ModuleNotFoundError as missing:
-        print(missing_library(missing), file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("interrupted; the next run goes on where this one was", file=sys.stderr)
-        return 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 
 from core.code_version import code_version
+from core.command import run_command
 from core.errors import Rejected
 from core.exit_codes import ExitCode
 from core.vocabulary import ExecutionMethod
@@ -196,4 +197,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:]))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backtester.market import align
 from backtester.progress import progress
+from core.command import run_command
 from core.config_loader import load_settings
 from core.config_schema import Settings
 from core.errors import ConfigError, Rejected
@@ -151,4 +152,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:]))

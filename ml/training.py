@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -122,15 +122,7 @@ def train(
         kind=best.kind.value,
         signals=signals_of(strategy, settings, market.size_s),
         features=[FeatureUse(name=name, version=FEATURES[name].version) for name in entries.names],
-        training=Training(
-            source=source,
-            symbols=list(market.symbols),
-            first=_day(int(entries.decided_ns[0])),
-            last=_day(int(entries.ended_ns.max())),
-            entries=len(entries),
-            data_sha256=market.sha256,
-            seed=seed,
-        ),
+        training=_training_of(entries, market, source=source, seed=seed),
         metrics=figures["best"].as_metrics(),
         passed=passed,
         verdict=verdict,
@@ -139,35 +131,52 @@ def train(
         libraries={name: installed(name) for name in _LIBRARIES},
         files={},
     )
-    version = None
-    promoted = False
-    if registry is not None:
-        table = feature_table(market, entries.names).values
-        reference = reference_of(
-            entries.names,
-            table.reshape(-1, len(entries.names)),
-            found["best"],
-            brier=figures["best"].brier,
-            calibration_error=figures["best"].calibration_error,
-        )
-        files = {
-            MODEL_FILE: model_bytes(best.model),
-            REFERENCE_FILE: reference.to_json(),
-            CARD_FILE: card_bytes(manifest, best.model, entries, found, figures),
-        }
-        version = add_version(registry / strategy.name, manifest, files)
-        if passed and use:
-            promote(registry / strategy.name, version)
-            promoted = True
-    return Trained(
+    trained = Trained(
         entries=entries,
         fitted=best,
         out_of_sample=found,
         figures=figures,
         manifest=manifest,
-        version=version,
-        promoted=promoted,
+        version=None,
+        promoted=False,
     )
+    return trained if registry is None else _registered(trained, market, registry / strategy.name, use=use)
+
+
+def _training_of(entries: Entries, market: Market, *, source: str, seed: int) -> Training:
+    return Training(
+        source=source,
+        symbols=list(market.symbols),
+        first=_day(int(entries.decided_ns[0])),
+        last=_day(int(entries.ended_ns.max())),
+        entries=len(entries),
+        data_sha256=market.sha256,
+        seed=seed,
+    )
+
+
+def _registered(trained: Trained, market: Market, folder: Path, *, use: bool) -> Trained:
+    """Write a model with its card and reference as the next version; put it to use if it has passed and ``use`` is set."""
+    entries, found, best = trained.entries, trained.out_of_sample, trained.figures["best"]
+    table = feature_table(market, entries.names).values
+    reference = reference_of(
+        entries.names,
+        table.reshape(-1, len(entries.names)),
+        found["best"],
+        brier=best.brier,
+        calibration_error=best.calibration_error,
+    )
+    model, manifest = trained.fitted.model, trained.manifest
+    files = {
+        MODEL_FILE: model_bytes(model),
+        REFERENCE_FILE: reference.to_json(),
+        CARD_FILE: card_bytes(manifest, model, entries, found, trained.figures),
+    }
+    version = add_version(folder, manifest, files)
+    promoted = manifest.passed and use
+    if promoted:
+        promote(folder, version)
+    return replace(trained, version=version, promoted=promoted)
 
 
 def _day(moment_ns: int) -> str:

@@ -11,16 +11,10 @@ from datetime import date
 from pathlib import Path
 
 if __name__ == "__main__":
-    from core.exit_codes import ExitCode
-    from core.missing_module import missing_library
+    from core.command import run_command
 
-    try:
-        from prefect_flows.command import main
-
-        sys.exit(main(sys.argv[1:]))
-    except ModuleNotFoundError as missing:
-        sys.stderr.write(f"{missing_library(missing)}\n")
-        sys.exit(ExitCode.USAGE)
+    stopped = "stopped; the next run begins again"
+    sys.exit(run_command("prefect_flows.command", sys.argv[1:], when_stopped=stopped))
 
 from prefect_flows.environment import PROJECT, prepare
 

@@ -15,7 +15,6 @@ from core.config_loader import LoadedSettings, load_settings
 from core.errors import AlreadyRunning, ConfigError, Rejected
 from core.exit_codes import ExitCode
 from core.locks import InstanceLock
-from core.missing_module import missing_library
 from core.text import escape
 from data.sources import PACKAGED, SKFOLIO
 from feature_repo.locations import LOCK_NAME
@@ -100,9 +99,3 @@ def run_plain(
     except AlreadyRunning as error:
         print(f"already running: {error}", file=sys.stderr)
         return ExitCode.ALREADY_RUNNING
-    except ModuleNotFoundError as missing:
-        print(missing_library(missing), file=sys.stderr)
-        return ExitCode.USAGE
-    except KeyboardInterrupt:
-        print("stopped; the next run begins again", file=sys.stderr)
-        return ExitCode.INTERNAL_ERROR

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.atomic_file import write_atomic
+from core.command import run_command
 from core.config_loader import LoadedSettings, load_settings
 from core.errors import BackstopError, ConfigError
 from core.exit_codes import ExitCode
@@ -108,4 +109,4 @@ def _bar(what: str, steps: int) -> Iterator[Callable[[], None]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.canonical import dump
+from core.command import run_command
 from core.errors import JournalCorrupt
 from core.exit_codes import ExitCode
 from core.journal.chain import Record
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.command == "verify":
             return _verify(options.files)
         return _show(options)
-    except BrokenPipeError:  # of the output: dealt with below
+    except BrokenPipeError:  # of the output: `run_command` deals with it
         raise
     except (OSError, JournalCorrupt) as error:
         print(error, file=sys.stderr)
@@ -74,10 +74,4 @@ def _human_line(record: Record) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader (``| head``) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.CLEAN
-    sys.exit(code)
+    sys.exit(run_command(main, sys.argv[1:]))

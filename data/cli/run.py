@@ -22,9 +22,3 @@ def main(arguments: Sequence[str]) -> int:
         for problem in getattr(error, "problems", None) or (str(error),):
             print(problem, file=sys.stderr)
         return ExitCode.USAGE
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return ExitCode.CLEAN
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        return ExitCode.CLEAN

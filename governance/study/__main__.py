@@ -15,6 +15,7 @@ from typing import Any
 from backtester.progress import progress
 from core.atomic_file import write_atomic
 from core.code_version import code_version
+from core.command import run_command
 from governance.study.markets import Spec, World
 from governance.study.runs import CONFIGURATIONS, ROOT, Plan, run_one, study_changes
 
@@ -183,4 +184,4 @@ def text_of(figures: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command(main, sys.argv[1:]))
