@@ -37,7 +37,7 @@ class BarAssembler:
 
     A row leaves when every expected symbol has arrived, or a later row has (the feed is past it), or its grace is
     over. A bar that comes after its row is late and counted, never put into a later row. A symbol that was missing
-    from three rows in a row is silent: rows no longer wait for it until it speaks again.
+    from three rows in a row is silent: rows no longer wait for it until it speaks again, be it too late for its row.
 
     Parameters
     ----------
@@ -63,7 +63,12 @@ class BarAssembler:
 
     def add(self, bar: Bar, monotonic_ns: int) -> tuple[MarketRow, ...]:
         """Take a bar; return the rows that it finished, oldest first."""
-        if bar.symbol not in self._misses or bar.end_ns <= self.last_end_ns:
+        if bar.symbol not in self._misses:
+            self.late += 1
+            return ()
+        if bar.end_ns <= self.last_end_ns:
+            # A silent symbol whose bars come behind the others' would be late for every row: the next one waits for it.
+            self._misses[bar.symbol] = 0
             self.late += 1
             return ()
         row = self._open.setdefault(bar.end_ns, _OpenRow(monotonic_ns))

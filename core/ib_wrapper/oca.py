@@ -2,14 +2,17 @@
 
 TWS may put an order into another group than the one that was asked for: the children of one parent get a group of
 TWS's own. From then on it refuses an amendment that names our group (10326 "OCA group revision is not allowed"), and a
-later order with our group's name would join nobody. So the group that was reported last is the one that counts.
+later order with our group's name would join nobody. So the group that was reported last is the one that counts, and what an
+earlier process asked for is remembered from its journal.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 # A fill of one order of the group reduces the others, and only one of them is at the exchange at a time.
@@ -28,11 +31,17 @@ class OcaGroup:
 
 
 class OcaGroups:
-    """Which group each of our orders asked for, and which one it is in."""
+    """Which group each of our orders asked for, and which one it is in.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    asked
+        Group that each order of an earlier process asked for, by order id.
+    """
+
+    def __init__(self, asked: Mapping[int, str] = MappingProxyType({})) -> None:
         self._lock = threading.Lock()
-        self._asked: OrderedDict[int, str] = OrderedDict()
+        self._asked: OrderedDict[int, str] = OrderedDict(asked)
         self._reported: OrderedDict[int, OcaGroup] = OrderedDict()
         self._renamed: OrderedDict[str, OcaGroup] = OrderedDict()
 

@@ -49,6 +49,8 @@ class IBSession:
         Takes every event; called on the session's threads.
     order_id_floor
         Highest order id ever used with this client id (from the journal).
+    oca_groups
+        OCA group that each working order of an earlier process asked for, by order id (from the journal).
     account_id
         The account to work with when the login has several; with one account it isn't needed.
     exchange, primary_exchanges, currency
@@ -72,6 +74,7 @@ class IBSession:
         sink: Callable[[Event], None],
         clock: Clock,
         order_id_floor: int = 0,
+        oca_groups: Mapping[int, str] = MappingProxyType({}),
         logger: structlog.typing.FilteringBoundLogger | None = None,
         account_id: str | None = None,
         exchange: str = "SMART",
@@ -91,7 +94,7 @@ class IBSession:
         self._sender = Sender()
         self._order_ids = OrderIds(order_id_floor)
         self._order_refs = OrderRefs()
-        self._groups = OcaGroups()
+        self._groups = OcaGroups(oca_groups)
         self._feeds = Feeds(sink, clock)
         self._desk = RequestDesk(
             self._sender,

@@ -198,6 +198,11 @@ class Assembler:
             sink=self._queue.put,
             clock=self._clock,
             order_id_floor=book.orders.highest_order_id,
+            oca_groups={
+                state.order_id: state.order.oca_group
+                for state in book.orders.pending()
+                if state.order.oca_group is not None
+            },
             account_id=self._settings.account_id,
             exchange=universe.exchange,
             primary_exchanges=universe.primary_exchanges,

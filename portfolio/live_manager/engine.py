@@ -153,7 +153,7 @@ class Engine:
             self._p.heartbeat.send(now_ns)
         for row in self._p.feed.poll():
             self._on_row(row)
-        filled = self._p.backfill.poll()
+        filled = self._p.backfill.poll() if self._takes_rows() else None
         if filled is not None:
             self._p.trader.on_row(filled, self.conditions())
         for change in self._p.feed.take_changes():
@@ -183,7 +183,8 @@ class Engine:
             halt_level=self._p.status.halt_level,
             connected=self._p.status.connection is ConnectionState.READY,
             reconciled=self._p.reconciler.is_reconciled,
-            lease=self.has_lease,
+            # Who is asked to stop opens nothing more; exits and stops go on.
+            lease=self.has_lease and self.stop_asked is None,
             locked_symbols=self._p.reconciler.locked_symbols,
             market_open=self._p.feed.market_is_open(),
             stale_symbols=self._p.feed.stale_symbols(),
@@ -239,8 +240,12 @@ class Engine:
         for row in self._p.feed.on_realtime_bar(bar):
             self._on_row(row)
 
+    def _takes_rows(self) -> bool:
+        """Whether rows are decided on: neither before trading begins nor once a stop is under way."""
+        return self._p.status.phase in {Phase.TRADING, Phase.HALTED}
+
     def _on_row(self, row: MarketRow) -> None:
-        if self._p.status.phase not in {Phase.TRADING, Phase.HALTED}:
+        if not self._takes_rows():
             return
         ready = self._p.backfill.add(row)
         if ready is None:

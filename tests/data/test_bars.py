@@ -226,6 +226,18 @@ def test_rows_stop_waiting_for_a_silent_symbol_until_it_speaks_again() -> None:
     assert assembler.add(bar_of("A", 6), 0) == (), "B is waited for again"
 
 
+def test_a_silent_symbol_whose_bars_come_behind_the_others_is_in_the_next_row() -> None:
+    assembler = BarAssembler(("A", "B"), 0.5)
+    for number in range(1, 4):
+        assembler.add(bar_of("A", number), 0)
+        assembler.release(number * SIZE_NS)
+    assert len(assembler.add(bar_of("A", 4), 0)) == 1, "it left without B"
+    assert assembler.add(bar_of("B", 4), 0) == (), "too late for its row"
+    assert assembler.add(bar_of("A", 5), 0) == ()
+    (row,) = assembler.add(bar_of("B", 5), 0)
+    assert row.is_complete
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

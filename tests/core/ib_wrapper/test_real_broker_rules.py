@@ -194,6 +194,13 @@ def test_an_amendment_names_the_group_that_the_broker_shows() -> None:
     assert groups.for_order(11, None) is None
 
 
+def test_an_exit_after_a_restart_joins_the_stop_in_the_group_that_the_broker_gave_it() -> None:
+    """The journal knows what the stop asked for; the broker shows where it is; the exit is new."""
+    groups = OcaGroups({8: "OCA-S"})
+    groups.reported(8, OcaGroup("1234567", 3))
+    assert groups.for_order(9, "OCA-S") == OcaGroup("1234567", 3)
+
+
 @given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["A", "B", "", "77"]), st.integers(0, 3))))
 def test_an_amendment_never_changes_the_group_that_was_reported_last(
     story: list[tuple[int, str, int]],
