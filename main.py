@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> ExitCode:
             "refused_to_start",
             flag=str(flag.kind),
             detail=flag.detail,
-            how='./run_system.sh --rearm "reason"',
+            how=flag.remedy,
         )
         return ExitCode.REFUSED_KILL_FLAG
     try:

@@ -29,7 +29,7 @@ from core.records import RecordKind
 from core.wire_ring import WireRing
 from risk.alerts import AlertHelper, Alerts, Severity
 from risk.assembly import Assembler
-from risk.rearm import open_journal, rearm
+from risk.rearm import UnfinishedKill, open_journal, rearm
 from risk.recorder import Recorder
 from risk.watchdog import REARM_HINT, Watchdog
 
@@ -41,13 +41,13 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     keep_others_from_writing()
     try:
-        loaded = load_settings(options.config, os.environ)
+        loaded = load_settings(options.config, os.environ, root=options.root)
         folders = loaded.folders
         folders.make()
         if options.status:
             return _show_status(folders)
         if options.rearm is not None:
-            return _rearm(options.rearm, folders)
+            return _rearm(options.rearm, folders, abandon_kill=options.abandon_kill)
         return _watch(loaded, refuse_if_killed=options.refuse_if_killed)
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -64,13 +64,28 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="risk_monitor.py", description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE")
     parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="what the folders of the configuration are relative to (default: the folder of --config)",
+    )
+    parser.add_argument(
         "--refuse-if-killed",
         action="store_true",
         help="end with exit code 4 when a kill flag stands at the start",
     )
+    parser.add_argument(
+        "--abandon-kill",
+        action="store_true",
+        help="with --rearm: even if a kill has not ended, which then never will",
+    )
     command = parser.add_mutually_exclusive_group()
     command.add_argument("--rearm", metavar="REASON", help="archive the kill flags; the system must not run")
-    command.add_argument("--status", action="store_true", help="show flags and heartbeat, then end")
+    command.add_argument(
+        "--status",
+        action="store_true",
+        help="show flags and heartbeat, then end (exit code 3 when a flag stands)",
+    )
     return parser.parse_args(arguments)
 
 
@@ -82,13 +97,14 @@ def _show_status(folders: Folders) -> int:
     try:
         body = json.loads((folders.logs / "risk_monitor_heartbeat.json").read_text())["body"]
     except (OSError, ValueError, KeyError, TypeError):
-        return ExitCode.CLEAN
+        body = {}
     for key in ("state", "lease", "connection", "account", "nlv", "drawdown", "checks", "halted", "kill"):
-        print(f"{key:<10} {json.dumps(body.get(key))}")
-    return ExitCode.CLEAN
+        if key in body:
+            print(f"{key:<10} {json.dumps(body[key])}")
+    return ExitCode.HALTED if flag.stands else ExitCode.CLEAN
 
 
-def _rearm(reason: str, folders: Folders) -> int:
+def _rearm(reason: str, folders: Folders, *, abandon_kill: bool) -> int:
     locks = (folders.control / "risk_monitor.lock", folders.state / "main.lock")
     try:
         print(
@@ -98,8 +114,12 @@ def _rearm(reason: str, folders: Folders) -> int:
                 journal_path=folders.control / "watchdog.db",
                 locks=locks,
                 clock=CLOCK,
+                abandon_kill=abandon_kill,
             )
         )
+    except UnfinishedKill as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return ExitCode.REFUSED_KILL_FLAG
     except ValueError as error:
         raise ConfigError([f"--rearm: {error}"]) from error
     return ExitCode.CLEAN

@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 usage() {
     cat <<'EOF'
 Usage: ./run_system.sh [--paper [PAPER OPTIONS]] [--config FILE] [--plain]
-       ./run_system.sh --status | --stop | --rearm "REASON" | --summary | --help
+       ./run_system.sh --status | --stop | --rearm "REASON" [--abandon-kill] | --summary | --help
 
 Without an option: connects main.py and risk_monitor.py to the broker named in config.yaml (an IB Gateway or
 TWS) and runs until Ctrl-C or --stop.
@@ -29,9 +29,11 @@ Paper options:
                       the next bar's open or at the stop, with the costs of section backtest (docs/parity.md)
 
 About a running or stopped system:
-  --status            what runs, and which flags stand
+  --status            what runs, and which flags stand (exit code 3 when one does)
   --stop              stop gracefully, as Ctrl-C does
-  --rearm "REASON"    after a kill: record who re-arms and why, archive the flags; refused while the system runs
+  --rearm "REASON"    after a kill: record who re-arms and why, archive the flags; refused while the system runs, or
+                      while a kill has not ended (start without options: the watchdog completes it, exit code 3)
+  --abandon-kill      with --rearm: re-arm although a kill has not ended; nobody will complete it
   --summary           print the summary of the latest run again
 
 Exit codes: 0 clean, 1 internal error, 2 wrong configuration or usage, 3 halted or killed during the run,
@@ -53,7 +55,7 @@ for argument in "$@"; do
     fi
     case $argument in
         -h | --help) usage; exit 0 ;;
-        --paper | --plain | --status | --stop | --summary) ;;
+        --paper | --plain | --status | --stop | --summary | --abandon-kill) ;;
         --config | --sessions | --speed | --symbols | --start | --data | --seed | --cash | --port | --fill-model | --rearm)
             expects_value=$argument ;;
         --config=* | --sessions=* | --speed=* | --symbols=* | --start=* | --data=* | --seed=* | --cash=* | --port=* | --fill-model=* | --rearm=*) ;;

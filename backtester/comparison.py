@@ -78,7 +78,7 @@ class Comparison:
 def compare(runs: Mapping[str, ReportData], benchmark_name: str) -> Comparison:
     """Put runs, and the benchmark of the first one, on their common sessions.
 
-    Measures are taken of the common sessions; those of fills, of the whole run.
+    Measures are taken of the common sessions, against that benchmark; those of fills, of the whole run.
 
     Parameters
     ----------
@@ -103,10 +103,7 @@ def compare(runs: Mapping[str, ReportData], benchmark_name: str) -> Comparison:
     if first.benchmark is not None:
         yardstick = _cut(first.benchmark.with_opening, first.dates, dates, first.opening)
     returns = {name: _returns(curve) for name, curve in equity.items()}
-    measures = {
-        name: _measures(runs[name], curve, dates, yardstick, whole=len(dates) == len(runs[name].dates))
-        for name, curve in equity.items()
-    }
+    measures = {name: _measures(runs[name], curve, dates, yardstick) for name, curve in equity.items()}
     notes = []
     if yardstick is not None and first.benchmark is not None:
         equity[benchmark_name] = yardstick
@@ -137,13 +134,15 @@ def _returns(equity: FloatArray) -> FloatArray:
 
 
 def _measures(
-    run: ReportData, equity: FloatArray, dates: Dates, yardstick: FloatArray | None, *, whole: bool
+    run: ReportData, equity: FloatArray, dates: Dates, yardstick: FloatArray | None
 ) -> dict[str, float]:
-    if whole and yardstick is not None:
-        return measures_of(run)
+    known = measures_of(run)
+    if not known:
+        return {}  # of an account that was lost
+    # Anew also for a run that has no other sessions: its own benchmark may be another than the one beside it.
     benchmark = None if yardstick is None else _returns(yardstick)
     data = PerformanceData(returns=_returns(equity), equity=equity, dates=dates, benchmark=benchmark)
-    return {**measures_of(run), **evaluate(data, run.conventions)}
+    return {**known, **evaluate(data, run.conventions)}
 
 
 def _correlation(returns: FloatArray) -> FloatArray:

@@ -38,7 +38,7 @@ from backtester.money import LARGEST_NLV, dollars
 from backtester.orders import Decided, OrderRules, expire_orders, news_of_decision, place_orders
 from backtester.overnight import act, carry_over, flows_of
 from backtester.quiet_bars import Ground, Pause, pass_quiet_bars
-from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape, read_rows, read_signals
+from backtester.tape import NEVER, SESSION_BEGINS, Clock, Tape, read_signals
 from backtester.trailing import follow_bar
 from backtester.valuation import (
     Curve,
@@ -185,7 +185,6 @@ class Room(NamedTuple):
     directions: IntMatrix
     holdings: Holdings
     signals: FloatMatrix
-    rows: MarketRows
     targets: FloatMatrix
     reasons: IntMatrix
 
@@ -213,7 +212,6 @@ def run_account(tape: Tape, rules: Rules, start: Start, desk: Desk) -> Run:
         directions=np.zeros(shape, dtype=np.int64),
         holdings=new_holdings(symbols),
         signals=np.zeros(shape),
-        rows=MarketRows(np.zeros(symbols), np.zeros(symbols), np.zeros(symbols)),
         targets=np.zeros(shape),
         reasons=np.zeros(shape, dtype=np.int64),
     )
@@ -262,7 +260,7 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
 ) -> Progress:
     """Trade bars until the end, or until the records have no room for another; they can't grow while they are borrowed."""
     book, holdings, directions = room.book, room.holdings, room.directions
-    signals, rows, targets, reasons = room.signals, room.rows, room.targets, room.reasons
+    signals, targets, reasons = room.signals, room.targets, room.reasons
     position, kind = book.position, book.kind
     clock, watch, events, curve = tape.clock, tape.watch, tape.events, desk.curve
     bar, money, day, sums, works, stands, throttle, settling, next_event, _rows = progress
@@ -322,7 +320,7 @@ def _trade_bars(  # noqa: C901, PLR0912, PLR0915 (the order of a bar)
             break
         if curve.nlv.size != 0:
             curve.nlv[bar], curve.cash[bar], curve.gross[bar] = day.nlv, money.cash, gross
-        read_rows(tape.market, bar, rows)
+        rows = MarketRows(tape.market.close[bar], tape.market.atr[bar], tape.market.average_volume[bar])
         if known != news or not tape.is_steady or tape.news[news] == bar:
             read_signals(tape.signals, bar, signals)
             known = news + int(tape.news[news] == bar)

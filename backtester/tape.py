@@ -11,7 +11,6 @@ import numpy.typing as npt
 from backtester.corporate_actions import Events
 from backtester.money import micros
 from core.kernel import borrowing_kernel, inlined_kernel
-from portfolio.market_rows import MarketRows
 from portfolio.quiet import is_sizeable
 from portfolio.shared_sizing_logic import sign
 
@@ -207,15 +206,6 @@ def _mark_changes(weights: FloatVector, first: int, stop: int, marks: Flags) -> 
             is_steady = False
         before = weight
     return is_steady
-
-
-@inlined_kernel
-def read_rows(market: MarketScan, bar: int, rows: MarketRows) -> None:
-    """Copy what the decision sees of a bar into rows that are there already: a view costs more than it."""
-    for symbol in range(rows.close.size):
-        rows.close[symbol] = market.close[bar, symbol]
-        rows.atr[symbol] = market.atr[bar, symbol]
-        rows.average_volume[symbol] = market.average_volume[bar, symbol]
 
 
 @inlined_kernel

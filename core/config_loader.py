@@ -48,8 +48,8 @@ class Folders:
         )
 
     def make(self) -> None:
-        """Make those that are missing."""
-        for folder in (self.state, self.control, self.logs, self.flags, self.results):
+        """Make those that are missing, but for the flags: where that folder is lost, nobody may trade."""
+        for folder in (self.state, self.control, self.logs, self.results):
             folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -62,7 +62,7 @@ class LoadedSettings:
     settings
         The settings.
     root
-        Folder of the file; the run-time folders are relative to it.
+        Folder of the file, unless another was given; the run-time folders are relative to it.
     sha256
         Hash of the effective settings, overrides included, whatever the file's layout.
     path
@@ -100,7 +100,7 @@ class LoadedSettings:
             raise ConfigError(found)
 
 
-def load_settings(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
+def load_settings(path: Path, environ: Mapping[str, str], *, root: Path | None = None) -> LoadedSettings:
     """Read, override and validate the configuration.
 
     Parameters
@@ -109,6 +109,8 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
         ``config.yaml``.
     environ
         The environment; only names that begin with ``BACKSTOP__`` are looked at.
+    root
+        Folder to which the run-time folders are relative; None for that of the file. For a copy kept elsewhere.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
     effective = dump(settings.model_dump(mode="json"))
     return LoadedSettings(
         settings=settings,
-        root=path.resolve().parent,
+        root=path.resolve().parent if root is None else root.resolve(),
         sha256=hashlib.sha256(effective.encode()).hexdigest(),
         path=path,
         overrides=tuple(overrides),

@@ -119,7 +119,7 @@ class CapSettings(Section):
 
 
 class PretradeSettings(Section):
-    """Checks on each order before it is journaled and sent."""
+    """Checks on entries before they are journaled and sent; of these only that for repeats binds exits."""
 
     price_collar: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     max_order_quantity: int = Field(default=50_000, ge=1, le=10_000_000)
@@ -210,7 +210,7 @@ class DrawdownCheck(Section):
 
 
 class DailyLossCheck(Section):
-    """Loss since the session's first value, as a fraction of it."""
+    """Loss since the previous close, by the broker's own daily profit and loss, as a fraction of the value of then."""
 
     enabled: bool = True
     max_daily_loss: Annotated[float, Field(gt=0, le=1)] = 0.05

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from core.clock import Clock
 from core.csv_tail import CsvTail
 from core.events import Order
 from core.rotating_file import RotatingFile
@@ -152,10 +153,21 @@ class OrderSubmissionTail:
     ----------
     path
         The file; it may not exist yet.
+    run_id
+        Only submissions of this run are given; None for those of every run.
+    clock
+        Submissions of the future are left out; None when all are wanted.
+
+    Notes
+    -----
+    The file outlives runs and reboots, and the monotonic clock begins anew with each boot. A line of another run, or
+    of a time to come, must not decide which lines of this run are known already: everything new would be older.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, run_id: str | None = None, clock: Clock | None = None) -> None:
         self._tail = CsvTail(path, ORDER_SUBMISSION_HEADER)
+        self._run_id = run_id
+        self._clock = clock
         self._newest_ns = 0
         self._known_until_ns = 0
         self._quarantined = 0
@@ -164,6 +176,8 @@ class OrderSubmissionTail:
         """Submissions that were added since the last call. Never waits; a file that can't be read gives none."""
         generation, newest_before_ns = self._tail.generation, self._newest_ns
         rows = self._tail.poll()
+        # The time is asked after the reading: what was written meanwhile is not of the future.
+        now_ns = None if self._clock is None else self._clock.monotonic_ns()
         if self._tail.generation != generation:
             # After a cut the file is read from its start again. The times in it rise, which tells what is known.
             self._known_until_ns = newest_before_ns
@@ -172,10 +186,14 @@ class OrderSubmissionTail:
             submission = _parse_submission(row)
             if submission is None:
                 self._quarantined += 1
-            elif submission.monotonic_ns > self._known_until_ns:
+            elif self._is_wanted(submission, now_ns) and submission.monotonic_ns > self._known_until_ns:
                 self._newest_ns = max(self._newest_ns, submission.monotonic_ns)
                 found.append(submission)
         return found
+
+    def _is_wanted(self, submission: OrderSubmission, now_ns: int | None) -> bool:
+        is_ours = self._run_id is None or submission.run_id == self._run_id
+        return is_ours and (now_ns is None or submission.monotonic_ns <= now_ns)
 
     @property
     def quarantined(self) -> int:

@@ -46,6 +46,13 @@ class FlagKind(StrEnum):
     UNREADABLE = "unreadable"
 
 
+HOW_TO_REARM = 'Look at the account at the broker first (docs/runbook.md), then: ./run_system.sh --rearm "what happened and why it is safe"'
+_NO_FLAGS = (
+    "Nobody may trade where flags can't be seen. Make the folder, writable for you (mkdir flags), and look whether a "
+    "KILL.flag was in it."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagState:
     """Answer of ``FlagFolder.present``.
@@ -61,6 +68,11 @@ class FlagState:
     def stands(self) -> bool:
         """Whether trading is forbidden."""
         return self.kind is not FlagKind.NONE
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return _NO_FLAGS if self.kind is FlagKind.UNREADABLE else HOW_TO_REARM
 
 
 _NO_FLAG = FlagState(kind=FlagKind.NONE)

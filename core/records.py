@@ -49,7 +49,7 @@ class RecordKind(StrEnum):
     ORDER_SENT = "order_sent"
     """order_ref, order_id"""
     ORDER_CANCEL = "order_cancel"
-    """order_ref, reason"""
+    """order_ref, reason; a second one of an order says that it was withdrawn while its time was ending"""
     ORDER_STATUS = "order_status"
     """order_ref, order_id, perm_id, status, filled, remaining (None in an openOrder), quantity (None in an
     orderStatus): only when it changes something"""
@@ -99,7 +99,8 @@ class RecordKind(StrEnum):
     of the mandate (``governance``, ``governance.db``)"""
     PARAMETERS = "parameters"
     """id, step (begun, done, abandoned), kind (promotion, rollback), strategy, before, after (parameters), config_before,
-    config_after (SHA-256), evidence_sha256, user, reason, probation: a change of parameters in config.yaml; durable before it"""
+    config_after (SHA-256), effective_before (hashes of the settings that were in use), evidence_sha256, user, reason,
+    probation: a change of parameters in config.yaml; durable before it"""
     PROBATION = "probation"
     """id, strategy, verdict (passed, failed), sessions, detail: how promoted parameters' probation ended"""
     CHECK = "check"

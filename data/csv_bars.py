@@ -239,7 +239,8 @@ def _intraday_ends(
     if size_s >= _STEP_S:
         odd = keep & ((ends - opens[place.clip(0)]) % (_STEP_S * NS_PER_S) != 0)
         for row in np.flatnonzero(odd).tolist():
-            problems.add(f"the bar doesn't end on a multiple of {_STEP_S} s", int(rows.lines[row]))
+            line = int(rows.lines[row]) if len(rows.lines) else None
+            problems.add(f"the bar doesn't end on a multiple of {_STEP_S} s", line)
     return ends, keep
 
 

@@ -24,7 +24,7 @@ from core.records import RecordKind
 from core.vocabulary import ExecutionMethod, Purpose
 from execution.arrival import arrival_payload
 from execution.broker_port import BrokerPort, JournalPort, SubmissionPort
-from execution.methods.remainder import Remainder
+from execution.methods.remainder import Remainder, withdraws
 from execution.methods.selection import MethodSelector, Selection
 from execution.order_factory import OrderFactory
 from execution.order_lane import OrderLane
@@ -130,6 +130,8 @@ class IBExecutor:
         self._clock = clock
         self._throttle = OrderThrottle(repeat_window_s=settings.pretrade.repeat_window_s)
         self._cancelled_strays: dict[tuple[int, int], int] = {}
+        self.has_lease: Callable[[], bool] = lambda: True
+        """Whether the watchdog's lease is fresh now. A batch takes time, so it is asked again before each entry."""
 
     # --- orders -------------------------------------------------------------------------------------------
 
@@ -145,7 +147,7 @@ class IBExecutor:
         denials: list[Denial] = []
         with self._journal.batch():
             for plan in sorted(plans, key=lambda plan: isinstance(plan, EntryPlan)):
-                prepared = self._prepare(plan, conditions)
+                prepared = self._prepare(plan, conditions, ahead=sum(map(len, bundles)))
                 if isinstance(prepared, Denial):
                     denials.append(prepared)
                     continue
@@ -179,10 +181,15 @@ class IBExecutor:
         """Ask for the end of one order; False when it isn't live or is ending already.
 
         The message goes before its record: a cancel only takes risk off, and may be repeated. Without a
-        connection it is repeated when there is one (``OrderUpkeep``).
+        connection it is repeated when there is one (``OrderUpkeep``). Of an order that is ending because its time
+        is over, a withdrawal is journaled without a message: nothing follows it then, after a restart neither.
         """
         state = self.manager.book.get(order_ref)
-        if state is None or not state.is_live or state.phase is OrderPhase.CANCELLING:
+        if state is None or not state.is_live:
+            return False
+        if state.phase is OrderPhase.CANCELLING:
+            if withdraws(state, reason):
+                self.manager.cancelling(order_ref, reason)
             return False
         self.repeat_cancel(state.order_id)
         self.manager.cancelling(order_ref, reason)
@@ -218,7 +225,8 @@ class IBExecutor:
 
     # --- preparing ----------------------------------------------------------------------------------------
 
-    def _prepare(self, plan: Plan, conditions: TradingConditions) -> _Prepared | Denial:
+    def _prepare(self, plan: Plan, conditions: TradingConditions, *, ahead: int) -> _Prepared | Denial:
+        """Check a plan; ``ahead`` counts the batch's messages that were prepared before it and have yet to leave."""
         purpose = Purpose.ENTRY if isinstance(plan, EntryPlan) else Purpose.EXIT
         reason = permission(purpose, plan.symbol, conditions)
         if reason is Reason.NONE and not self.lane.is_open:
@@ -226,16 +234,16 @@ class IBExecutor:
         if reason is not Reason.NONE:
             return _denial(plan, reason, self.lane.closed_by or "")
         if isinstance(plan, EntryPlan):
-            return self._prepare_entry(plan)
+            return self._prepare_entry(plan, ahead)
         return self._prepare_exit(plan)
 
-    def _prepare_entry(self, plan: EntryPlan) -> _Prepared | Denial:
+    def _prepare_entry(self, plan: EntryPlan, ahead: int) -> _Prepared | Denial:
         ref = self._factory.next_ref(Purpose.ENTRY)
         selection = self._select(plan, ref)
         if selection is None:
             return _no_method(plan)
         entry, stop = self._factory.bracket(plan, ref, selection)
-        verdict = self._check(entry, position=Decimal(0), stop_price=stop.stop_price)
+        verdict = self._check(entry, position=Decimal(0), stop_price=stop.stop_price, ahead=ahead)
         if verdict is not None:
             return _denial(plan, *verdict)
         entry_id, stop_id = self._session.next_order_id(), self._session.next_order_id()
@@ -307,7 +315,9 @@ class IBExecutor:
         parent_id = parent.order_id if parent is not None and parent.is_live else None
         return Outgoing(order, stop.order_id, parent_id=parent_id, former=stop.order)
 
-    def _check(self, order: Order, *, position: Decimal, stop_price: Decimal | None = None) -> Verdict | None:
+    def _check(
+        self, order: Order, *, position: Decimal, stop_price: Decimal | None = None, ahead: int = 0
+    ) -> Verdict | None:
         now_ns = self._clock.monotonic_ns()
         return verdict_on(
             PretradeContext(
@@ -318,7 +328,7 @@ class IBExecutor:
                 quote=self._quotes(order.symbol),
                 now_monotonic_ns=now_ns,
                 pending=self.manager.book.pending(symbol=order.symbol),
-                orders_last_minute=self._throttle.last_minute(now_ns),
+                orders_last_minute=self._throttle.last_minute(now_ns) + ahead,
                 repeats=self._throttle.repeats(_repeat_key(order), now_ns),
                 stop_price=stop_price,
             )
@@ -339,6 +349,8 @@ class IBExecutor:
     # --- sending ------------------------------------------------------------------------------------------
 
     def _send_bundle(self, bundle: Bundle) -> _Outcome:
+        if any(outgoing.order.purpose.adds_risk for outgoing in bundle) and not self.has_lease():
+            return _Outcome((), bundle, Reason.NO_LEASE, "the lease ended before the order had left")
         for index, outgoing in enumerate(bundle):
             sent, rest = bundle[:index], bundle[index:]
             try:

@@ -85,7 +85,11 @@ class OrderBook:
         self._move(payload, OrderSignal.SENT)
 
     def _cancel(self, payload: Payload) -> None:
-        self._move(payload, OrderSignal.CANCEL_ASKED, text(payload, "reason"))
+        state, reason = self._orders.get(text(payload, "order_ref")), text(payload, "reason")
+        if state is not None and state.phase is OrderPhase.CANCELLING:
+            self._put(replace(state, detail=reason))  # it was ending already, and is now withdrawn
+        else:
+            self._move(payload, OrderSignal.CANCEL_ASKED, reason)
 
     def _status(self, payload: Payload) -> None:
         state = self._orders.get(text(payload, "order_ref"))
@@ -197,7 +201,10 @@ class OrderBook:
         return None if ref is None else self._orders[ref]
 
     def filled_position(self, strategy: str, symbol: str) -> Decimal:
-        """Signed sum of our booked fills of a strategy in a symbol."""
+        """Signed sum of our own booked fills of a strategy in a symbol.
+
+        The watchdog's closings are not ours: what is held is in the ledger.
+        """
         return self._positions.get((strategy, symbol), ZERO)
 
     def commission(self, exec_id: str) -> tuple[int, Decimal] | None:

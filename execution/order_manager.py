@@ -33,7 +33,6 @@ ORDER_CANCELLED_CODE: Final = 202
 # Any other refusal that comes after the broker has acknowledged an order is of a later request about it.
 _ENDS_A_WORKING_ORDER: Final = frozenset({201, 203})
 _COMMISSION_NOT_KNOWN: Final = Decimal(-1)
-_SNAPSHOTS_TO_BE_SURE: Final = 2
 BrokerReport = OrderStatusReport | OpenOrderReport
 _OVER = frozenset(
     {BrokerStatus.CANCELLED, BrokerStatus.API_CANCELLED, BrokerStatus.FILLED, BrokerStatus.PENDING_CANCEL}
@@ -121,7 +120,7 @@ class OrderManager:
         self._client_id = client_id
         self._clock = clock
         self._touched: dict[str, int] = {}
-        self._absences: dict[str, int] = {}
+        self._absent_from_ns: dict[str, int] = {}
         self._reported_ns: dict[str, int] = {}
         self._born_ns = clock.monotonic_ns()
         self.query_due = bool(book.pending())
@@ -260,6 +259,7 @@ class OrderManager:
 
         An order that the broker doesn't have any more is ended only when two snapshots agree, both asked for after
         the last news of it and both with open orders *and* executions: the two parts aren't taken at one instant.
+        The second must have been asked for after the first had come: questions that overlap may share one answer.
         """
         if isinstance(snapshot.open_orders, Unknown) or isinstance(snapshot.executions, Unknown):
             return Resolution()
@@ -277,7 +277,7 @@ class OrderManager:
                 strays.append(_stray(self._state(report.order_ref), report))
         present = {report.order_ref for report in snapshot.open_orders}
         awaited = {execution.order_ref for execution in missing}
-        gone = self._absent(present | awaited, snapshot.requested_monotonic_ns)
+        gone = self._absent(present | awaited, snapshot)
         return Resolution(missing=missing, gone=gone, strays=tuple(strays))
 
     def _is_undead(self, report: OpenOrderReport, requested_ns: int) -> bool:
@@ -287,18 +287,19 @@ class OrderManager:
             return False
         return self._age_from_ns(report.order_ref) < requested_ns
 
-    def _absent(self, accounted_for: set[str], requested_ns: int) -> tuple[OrderState, ...]:
+    def _absent(self, accounted_for: set[str], snapshot: BrokerSnapshot) -> tuple[OrderState, ...]:
+        requested_ns = snapshot.requested_monotonic_ns
         gone = []
         for state in self.book.pending():
             ref = state.order_ref
             if ref in accounted_for:
                 if not state.unbooked:
-                    self._absences.pop(ref, None)
+                    self._absent_from_ns.pop(ref, None)
                 continue
             if self._age_from_ns(ref) >= requested_ns:
                 continue
-            self._absences[ref] = self._absences.get(ref, 0) + 1
-            if self._absences[ref] < _SNAPSHOTS_TO_BE_SURE:
+            first_ns = self._absent_from_ns.setdefault(ref, snapshot.received_monotonic_ns)
+            if requested_ns <= first_ns:  # it is the first one, or may be made of the same lists
                 self.query_due = True
                 continue
             was_live = state.is_live
@@ -357,7 +358,7 @@ class OrderManager:
         self.book.apply(kind, payload)
         if order_ref is not None:
             self._touched[order_ref] = self._clock.monotonic_ns()
-            self._absences.pop(order_ref, None)
+            self._absent_from_ns.pop(order_ref, None)
 
     def _age_from_ns(self, order_ref: str) -> int:
         # Orders that were folded from the journal count as touched when this process began.

@@ -10,7 +10,7 @@ working. It waits for a few seconds at most. After that, and after a restart, th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -20,7 +20,13 @@ from core.events import Order
 from core.reasons import Reason
 from core.vocabulary import HaltLevel, Purpose
 from execution.ib_executor import IBExecutor
-from execution.methods.remainder import TIME_IS_OVER, Remainder, remainder_of, time_is_over
+from execution.methods.remainder import (
+    TIME_IS_OVER,
+    Remainder,
+    is_withdrawn,
+    remainder_of,
+    time_is_over,
+)
 from execution.methods.situation import SessionTimes
 from execution.order_state import OrderPhase, OrderState
 from execution.plans import Denial, EntryPlan, ExitPlan, Plan, Sequel, TradingConditions
@@ -76,9 +82,11 @@ class ParentWork:
         self._clock = clock
         self._watched: set[str] = set()
         self._waiting: dict[PositionKey, _Waiting] = {}
+        self._positions: Mapping[PositionKey, Decimal] = {}
         self._next_try_ns = 0
         self._may_act = True
-        self.watch(state.order for state in self._book.pending())
+        # What had ended before a restart isn't taken up: it may have been given up since.
+        self.watch(state.order for state in self._book.pending() if state.is_live and not is_withdrawn(state))
 
     def watch(self, orders: Iterable[Order]) -> None:
         """Follow orders that have just been sent."""
@@ -90,8 +98,27 @@ class ParentWork:
         """Whether the rest of an order of this position is about to go on."""
         return (strategy, symbol) in self._waiting
 
-    def give_way(self, strategy: str, symbol: str) -> None:
-        """Drop the rest of an entry that waits: the position is to be left, which nothing holds up."""
+    def entries(self) -> tuple[Order, ...]:
+        """Entries that something may still follow."""
+        watched = (self._book.get(ref) for ref in sorted(self._watched))
+        states = (*watched, *(waiting.state for waiting in self._waiting.values()))
+        return tuple(s.order for s in states if s is not None and s.order.purpose is Purpose.ENTRY)
+
+    def withdraw(self, strategy: str, symbol: str, reason: str) -> None:
+        """Let nothing follow the entry of a position: its rest is wanted no more, whether it waits or still works.
+
+        What works is not cancelled here. Of what is ending, ``reason`` is journaled, so that a restart knows it too.
+        """
+        for ref in sorted(self._watched):
+            state = self._book.get(ref)
+            if state is None or state.order.purpose is not Purpose.ENTRY or _key(state) != (strategy, symbol):
+                continue
+            if state.is_live and state.phase is not OrderPhase.CANCELLING:
+                if state.order.until_ns is not None:
+                    continue  # nobody cancelled it: its time is still to be watched
+            else:
+                self._executor.cancel(ref, reason)
+            self._watched.discard(ref)
         waiting = self._waiting.get((strategy, symbol))
         if waiting is not None and waiting.state.order.purpose is Purpose.ENTRY:
             del self._waiting[strategy, symbol]
@@ -126,6 +153,7 @@ class ParentWork:
         market_ns
             Market time now.
         """
+        self._positions = positions
         self._may_act = may_act = (
             conditions.connected
             and conditions.reconciled
@@ -138,6 +166,8 @@ class ParentWork:
                 self._watched.discard(ref)
                 if state is not None and may_act:
                     self._take_up(state, market_ns)
+            elif is_withdrawn(state):
+                self._watched.discard(ref)
             elif may_act and time_is_over(state, market_ns):
                 self._executor.cancel(ref, TIME_IS_OVER)
         if not self._waiting:
@@ -151,17 +181,13 @@ class ParentWork:
         remainder = remainder_of(state, market_ns, self._settings.remainder)
         if remainder is None or order.method is None:
             return
-        rest = order.quantity - state.filled
-        why = {
-            Remainder.FALLBACK: f"the broker refused {order.method}: {state.detail or state.phase}",
-            Remainder.CROSS: f"the time of {order.method} is over with {rest} left",
-            Remainder.CARRY: f"another window for the {rest} that {order.method} left",
-        }[remainder]
         sequel = Sequel(
-            root_ref=order.root_ref or order.order_ref, method=order.method, remainder=remainder, why=why
+            root_ref=order.root_ref or order.order_ref,
+            method=order.method,
+            remainder=remainder,
+            why=_why(remainder, state),
         )
-        key = (order.strategy, order.symbol)
-        self._waiting[key] = _Waiting(state, sequel, self._clock.monotonic_ns())
+        self._waiting[_key(state)] = _Waiting(state, sequel, self._clock.monotonic_ns())
 
     def _go_on(
         self, positions: Mapping[PositionKey, Decimal], conditions: TradingConditions, market_ns: int
@@ -171,7 +197,11 @@ class ParentWork:
             return WorkReport()
         sent: tuple[Order, ...] = ()
         denials: list[Denial] = []
-        for key, waiting in tuple(self._waiting.items()):
+        for key, known in tuple(self._waiting.items()):
+            waiting = self._as_it_is_now(known)
+            if waiting.state.filled >= waiting.state.order.quantity:  # a fill came late: nothing is left
+                del self._waiting[key]
+                continue
             if self._is_in_flight(key):
                 if now_ns - waiting.since_ns > LONGEST_WAIT_S * 1e9:
                     del self._waiting[key]
@@ -191,6 +221,12 @@ class ParentWork:
             del self._waiting[key]
         return WorkReport(sent=sent, denials=tuple(denials))
 
+    def _as_it_is_now(self, waiting: _Waiting) -> _Waiting:
+        """Read its order again: fills may follow the end of an order, and shrink the rest while it waits."""
+        state = self._book.get(waiting.state.order_ref) or waiting.state
+        sequel = replace(waiting.sequel, why=_why(waiting.sequel.remainder, state))
+        return replace(waiting, state=state, sequel=sequel)
+
     def _is_in_flight(self, key: PositionKey) -> bool:
         pending = self._book.pending(strategy=key[0], symbol=key[1])
         moves = any(
@@ -201,7 +237,7 @@ class ParentWork:
             return moves
         # The stop of an entry that ended shrinks to what has filled, or goes; the rest brings one of its own.
         covered = sum((state.open_quantity for state in pending), Decimal(0))
-        return covered > abs(self._book.filled_position(*key))
+        return covered > abs(self._positions.get(key, Decimal(0)))
 
     def _plan(self, waiting: _Waiting, position: Decimal, market_ns: int) -> Plan | None:
         """Plan of what is left; None when nothing is: the exchange has closed, or the position went another way."""
@@ -227,6 +263,8 @@ class ParentWork:
         stop = self._book.last_stop(order.strategy, order.symbol)
         if position * order.side.sign < 0 or stop is None or stop.stop_price is None:
             return None
+        if stop.filled:  # what the stop has closed is not bought again
+            return None
         trail = stop.order.trailing_amount
         return EntryPlan(
             strategy=order.strategy,
@@ -241,6 +279,19 @@ class ParentWork:
             session=session,
             sequel=waiting.sequel,
         )
+
+
+def _key(state: OrderState) -> PositionKey:
+    return state.order.strategy, state.order.symbol
+
+
+def _why(remainder: Remainder, state: OrderState) -> str:
+    order, rest = state.order, state.order.quantity - state.filled
+    return {
+        Remainder.FALLBACK: f"the broker refused {order.method}: {state.detail or state.phase}",
+        Remainder.CROSS: f"the time of {order.method} is over with {rest} left",
+        Remainder.CARRY: f"another window for the {rest} that {order.method} left",
+    }[remainder]
 
 
 def _given_up(waiting: _Waiting, detail: str) -> Denial:

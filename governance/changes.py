@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,17 @@ import numpy as np
 from backtester.trials.search import ledger_of
 from core.clock import SystemClock
 from core.config_loader import LoadedSettings
-from core.journal import read
 from core.records import RecordKind
 from core.restrictions import RestrictionFolder
 from governance.journal import check, open_journal, user
 from governance.parameters import (
     ROLLBACK,
+    Change,
     NothingToRollBack,
     ParameterFile,
     done_ns,
     effective,
+    is_abandoned,
     last_change,
     source_of,
     standing_promotion,
@@ -31,6 +33,7 @@ from governance.parameters import (
 from governance.pipeline import Decision
 from governance.probation import Standing, band_of, judge, session_returns
 from governance.search import Subject
+from governance.starts import is_start_with, starts_of
 from risk.alerts import AlertHelper
 
 Log = Callable[[str], None]
@@ -77,6 +80,8 @@ def promote(subject: Subject, decision: Decision, log: Log) -> str:
 
     Raises
     ------
+    PromotionRefused
+        While a probation of the strategy goes on, or when the configuration was changed since it was judged.
     ConfigError
         When the file can't be changed.
     """
@@ -133,14 +138,19 @@ def judge_probations(
     told: dict[str, dict[str, object]] = {}
     for strategy in (one.name for one in loaded.settings.strategies):
         change = last_change(control, strategy)
-        if change is None or source_of(strategy) not in standing:
+        if source_of(strategy) not in standing:
+            continue
+        if change is None or is_abandoned(control, strategy):
+            _tell_unjudged(strategy, log)
+            told[strategy] = {"verdict": "not judged"}
             continue
         since = done_ns(control, change)
         if change.kind == ROLLBACK:
-            _end_rollback(loaded, strategy, main, since, log)
+            _end_rollback(loaded, change, main, since, log)
             told[strategy] = {"verdict": "rolled back"}
             continue
-        returns = session_returns(main, strategy, since) if main.exists() else []
+        is_start = partial(is_start_with, change=change, since_ns=since)
+        returns = session_returns(main, strategy, is_start) if main.exists() else []
         found = judge(change, returns)
         told[strategy] = {"verdict": found.verdict, "sessions": found.sessions, "detail": found.detail}
         log(f"probation of {strategy}: {found.verdict}: {found.detail}")
@@ -155,10 +165,18 @@ def judge_probations(
     return code
 
 
-def _end_rollback(loaded: LoadedSettings, strategy: str, main: Path, since_ns: int, log: Log) -> None:
+def _tell_unjudged(strategy: str, log: Log) -> None:
+    """Tell of half risk that came with a promotion which was given up: which parameters main has, only a person knows."""
+    log(
+        f"{strategy}: half risk stands for a promotion that was given up because config.yaml was edited meanwhile; once main has "
+        f"started with what the file says now: python -m scripts.restrictions clear {source_of(strategy)} --reason ..."
+    )
+
+
+def _end_rollback(loaded: LoadedSettings, change: Change, main: Path, since_ns: int, log: Log) -> None:
     """Clear the restriction once main has started with the parameters that are back."""
-    starts = read(main, kinds=[RecordKind.RUN_STARTED]) if main.exists() else iter(())
-    if any(record.time_ns > since_ns for record in starts):
+    strategy = change.strategy
+    if any(True for _start in starts_of(main, change, since_ns)):
         RestrictionFolder(loaded.folders.control, SystemClock()).clear(
             source_of(strategy), user=user(), reason="main has started with the parameters that are back"
         )

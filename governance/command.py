@@ -18,6 +18,8 @@ from core.errors import AlreadyRunning, BackstopError, ConfigError
 
 if TYPE_CHECKING:
     from core.config_loader import LoadedSettings
+    from governance.pipeline import Decision
+    from governance.search import Subject
 
 CLEAN: Final = 0
 INTERNAL: Final = 1
@@ -25,12 +27,12 @@ USAGE: Final = 2
 REFUSED: Final = 3
 RUNNING: Final = 5
 FILE_NAME: Final = "validation_mandate.yaml"
-_FREE: Final = "backtest.cash"
 EPILOG = """examples:
   python run_recalibration.py --strategy momentum
       Search, walk-forward, Monte Carlo, scenarios and guards; the mandate decides; parameters that pass are promoted.
-  python run_recalibration.py --strategy momentum --data history.duckdb --symbols AAPL,MSFT --dry-run
-      The same without the promotion: nothing is written but the report, the trial ledger and the decision's record.
+  python run_recalibration.py --strategy momentum --data state/history.duckdb --symbols AAPL,MSFT --dry-run
+      The same on chosen symbols and without the promotion: nothing is written but the report, the trial ledger and the
+      decision's record. A promotion takes the symbols of universe.symbols, and all sessions of the data.
   python run_recalibration.py --strategy momentum --grid momentum.fast_window=5..44 --grid momentum.slow_window=50..290:10
       Other candidates than those that the strategy holds worth searching.
   python run_recalibration.py --rollback momentum --reason "the feed was wrong in May"
@@ -39,9 +41,10 @@ EPILOG = """examples:
       Every night: judges the probations by main's journal; ends them, or rolls back and alerts.
 cron:
   30 22 * * 1-5  cd /srv/backstop && .venv/bin/python run_recalibration.py --probation
-  0 6 * * 6      cd /srv/backstop && .venv/bin/python run_recalibration.py --strategy momentum --data history.duckdb
-exit codes: 0 promoted, already in use, or (dry run) passed; 2 configuration, data or usage; 3 refused by the mandate, or a
-probation failed; 5 another one is at work; docs/recalibration.md says what the mandate asks for
+  0 6 * * 6      cd /srv/backstop && .venv/bin/python run_recalibration.py --strategy momentum --data state/history.duckdb
+exit codes: 0 promoted, already in use, or (dry run) passed; 2 configuration, data or usage; 3 refused by the mandate, or because a
+probation of the strategy goes on or the configuration was edited meanwhile; or a probation failed; 5 another one is at work;
+docs/recalibration.md says what the mandate asks for
 """
 
 
@@ -66,9 +69,15 @@ def make_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="decide and report, promote nothing")
     add("--reason", default="", help="why (rollback: required)")
     add("--data", metavar="SOURCE", help="as for run_backtest.py (default: the packaged daily prices)")
-    add("--symbols", action="append", default=[], metavar="A,B", help="default: every symbol of the data")
-    add("--start", metavar="DATE", help="first session to trade; bars before it warm up")
-    add("--end", metavar="DATE", help="last session")
+    add(
+        "--symbols",
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="dry runs only (default: every symbol of the data)",
+    )
+    add("--start", metavar="DATE", help="dry runs only: first session to trade; bars before it warm up")
+    add("--end", metavar="DATE", help="dry runs only: last session")
     add(
         "--grid",
         action="append",
@@ -76,7 +85,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUES",
         help="candidates, as for run_backtest.py; may be repeated",
     )
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the configuration")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key (a promotion: backtest.cash only)",
+    )
     add(
         "--journal",
         type=Path,
@@ -146,22 +161,29 @@ def _run(options: Namespace) -> int:
 
 
 def _check(options: Namespace) -> None:
+    from governance.overrides import refused_overrides  # noqa: PLC0415
+
     problems = []
     if options.rollback and not options.reason.strip():
         problems.append("--rollback: say why, with --reason")
     if options.strategy and ".py" in options.strategy and not options.dry_run:
         problems.append(f"--strategy {options.strategy}: a file's strategy can't be promoted: add --dry-run")
+    # Evidence of other costs or sizes than those that are traded, of chosen data, or for another mandate, promotes nothing.
+    problems += refused_overrides(options, os.environ)
     if options.strategy and not options.dry_run:
-        # Evidence of other costs or sizes than those that are traded, or for another mandate, promotes nothing.
         problems += [
-            f"--set {change}: add --dry-run; only {_FREE} may differ from the configuration in a promotion"
-            for change in options.set
-            if change.partition("=")[0].strip() != _FREE
+            f"--{name} {text}: add --dry-run; a promotion is judged on the universe, over all sessions of the data"
+            for name in ("symbols", "start", "end")
+            if (text := _given(getattr(options, name)))
         ]
         if options.mandate is not None:
             problems.append(f"--mandate {options.mandate}: add --dry-run; promotions go by {FILE_NAME} alone")
     if problems:
         raise ConfigError(problems)
+
+
+def _given(value: str | list[str] | None) -> str:
+    return " ".join(value) if isinstance(value, list) else value or ""
 
 
 def _finish_interrupted(options: Namespace, loaded: LoadedSettings, log: Log) -> LoadedSettings:
@@ -175,7 +197,7 @@ def _finish_interrupted(options: Namespace, loaded: LoadedSettings, log: Log) ->
 
 
 def _recalibrate(options: Namespace, log: Log) -> int:
-    from governance.changes import promote, record_decision  # noqa: PLC0415
+    from governance.changes import record_decision  # noqa: PLC0415
     from governance.page import write_report  # noqa: PLC0415
     from governance.pipeline import decision_json, recalibrate  # noqa: PLC0415
     from governance.progress import told_progress  # noqa: PLC0415
@@ -196,7 +218,18 @@ def _recalibrate(options: Namespace, log: Log) -> int:
     code = CLEAN if decision.passed else REFUSED
     outcome = "refused"
     if decision.passed:
-        outcome = "passed (dry run)" if options.dry_run else promote(subject, decision, log)
+        code, outcome = (CLEAN, "passed (dry run)") if options.dry_run else _promote(subject, decision, log)
     figures["outcome"] = outcome
     print(json.dumps(figures, indent=2) if options.json else text_of(decision, outcome))
     return code
+
+
+def _promote(subject: Subject, decision: Decision, log: Log) -> tuple[int, str]:
+    from governance.changes import promote  # noqa: PLC0415
+    from governance.parameters import PromotionRefused  # noqa: PLC0415
+
+    try:
+        return CLEAN, promote(subject, decision, log)
+    except PromotionRefused as error:
+        log(f"not promoted: {error}")
+        return REFUSED, f"passed, but not promoted: {error}"

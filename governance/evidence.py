@@ -34,11 +34,13 @@ class PlateauEvidence:
 class LuckEvidence:
     """Trials and what they say; Sharpe ratios are annual.
 
+    ``other_data`` counts the other data that the strategy was tried on, each of which the candidates count for once more.
     ``spread`` is the standard deviation of this study's, ``best_in_ledger`` the best of all trials on this data. ``ledger`` says what is wrong with the trial ledger, and is empty when nothing is.
     """
 
     own_trials: int = 0
     earlier_trials: int = 0
+    other_data: int = 0
     counted_trials: float = NAN
     sharpe_by_luck: float = NAN
     sharpe: float = NAN
@@ -94,6 +96,8 @@ class Evidence:
         Mean of the chosen in training, and of the whole curve out of sample.
     bar_size_s, traded_size_s
         Of the evidence's bars, and of live trading's.
+    age_days
+        Whole days since the newest bar.
     """
 
     failure: str = ""
@@ -107,3 +111,4 @@ class Evidence:
     parity: ParityEvidence = ParityEvidence()
     bar_size_s: int = 0
     traded_size_s: int = 0
+    age_days: float = NAN

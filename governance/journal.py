@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from backtester.trials.ledger import TrialLedger
+from backtester.trials.ledger import TrialLedger, Tried
 from core.clock import Clock
 from core.errors import JournalCorrupt
 from core.journal import Head, Journal, Record, read, verify
@@ -79,3 +79,21 @@ def ledger_problem(control: Path, ledger: TrialLedger, study: str) -> str:
     except (JournalCorrupt, OSError) as error:
         return str(error)
     return "" if study in studies else "it doesn't hold the trials of this very study"
+
+
+def other_data(ledger: TrialLedger, tried: Tried) -> int:
+    """Count the other data that a strategy was tried on: distinct sets of symbols and first sessions in the trial ledger.
+
+    The last session doesn't tell data apart: it moves as time passes, and the mandate says how old it may be.
+
+    Raises
+    ------
+    JournalCorrupt
+        When the ledger can't be read.
+    """
+    found = {
+        (frozenset(one.payload["symbols"]), str(one.payload["first"]))
+        for one in read(ledger.path, kinds=[RecordKind.TRIALS])
+        if one.payload["study"] != tried.study and set(one.payload["strategies"]) & set(tried.strategies)
+    }
+    return len(found - {(frozenset(tried.symbols), tried.first.isoformat())})

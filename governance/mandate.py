@@ -90,9 +90,10 @@ class CostMandate(Section):
 
 
 class BarsMandate(Section):
-    """Whether the bars of the evidence must be of the size that is traded."""
+    """Whether the bars of the evidence must be of the size that is traded, and how old the newest may be."""
 
     same_size: bool = True
+    max_age_days: int = Field(default=10, ge=1, le=36_500)
 
 
 class ParityMandate(Section):

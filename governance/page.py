@@ -150,7 +150,8 @@ def _luck(decision: Decision) -> Section:
     rows = [
         ["trials of this study", count(found.own_trials), "candidates"],
         ["other trials on this data", count(found.earlier_trials), "by the trial ledger: same strategy, shared symbols and days"],
-        ["counted as independent", number(found.counted_trials, 1), "this study's by their correlation, the others in full"],
+        ["other sets of data", count(found.other_data), "other symbols, or another beginning, that the strategy was tried on"],
+        ["counted as independent", number(found.counted_trials, 1), "this study's by their correlation, once more for each other set; the others in full"],
         ["Sharpe ratio by luck", number(found.sharpe_by_luck), "expected of the best of so many trials without skill"],
         ["Sharpe ratio of the chosen", number(found.sharpe), "over the whole history, training included"],
         ["spread of the trials", number(found.spread), "standard deviation of this study's Sharpe ratios"],

@@ -17,7 +17,8 @@ has started anew, `governance.changes.judge_probations` clears it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,10 @@ class NothingToRollBack(BackstopError):
     """No promotion of this strategy stands."""
 
 
+class PromotionRefused(BackstopError):
+    """Not now, or not into this configuration; the text says why. Nothing has happened."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Other parameters for a strategy: what the journal says of it.
@@ -64,6 +69,10 @@ class Change:
         Who and why.
     probation
         What `governance.probation` needs; empty for a rollback.
+    effective_before
+        Hashes of the settings before it, as main journals them at its start: of the file alone, and with the overrides of the
+        process that changes it. A start with one of them has the old parameters, whatever its time (`governance.starts`).
+        Empty in records of older versions.
     """
 
     id: str
@@ -77,6 +86,7 @@ class Change:
     user: str
     reason: str
     probation: Mapping[str, Any]
+    effective_before: Sequence[str] = ()
 
 
 def source_of(strategy: str) -> str:
@@ -91,7 +101,7 @@ class ParameterFile:
     Attributes
     ----------
     loaded
-        The configuration as it is.
+        The configuration as it is; for a promotion, as it was judged.
     journal
         Of governance, open for writing.
     clock
@@ -127,10 +137,14 @@ class ParameterFile:
 
         Raises
         ------
+        PromotionRefused
+            While a probation of the strategy goes on, or when the configuration is another one than the one judged.
         ConfigError
             When the file can't be changed, or what comes out is no configuration. Nothing has happened then.
         """
+        self._refuse_during_probation(strategy)
         old = self.path.read_text(encoding="utf-8")
+        self._refuse_what_was_not_judged()
         current = {one.name: one for one in self.loaded.settings.strategies}
         if strategy not in current:
             raise ConfigError([f"{self.path.name}: strategies: there is no entry named {strategy}"])
@@ -157,7 +171,7 @@ class ParameterFile:
         NothingToRollBack
             When no promotion stands.
         ConfigError
-            When the file can't be changed.
+            When the file can't be changed, or the kept one isn't what was kept.
         """
         standing = standing_promotion(self.control, strategy)
         if standing is None:
@@ -166,7 +180,9 @@ class ParameterFile:
         kept = self._version(standing.config_before)
         untouched = _digest(now) == standing.config_after and kept.is_file()
         text = (
-            kept.read_text(encoding="utf-8") if untouched else with_parameters(now, strategy, standing.before)
+            self._content(standing.config_before).decode()
+            if untouched
+            else with_parameters(now, strategy, standing.before)
         )
         change = Change(
             id=f"{standing.id}-back",
@@ -184,30 +200,73 @@ class ParameterFile:
         return self._begin(change, now, text)
 
     def finish_interrupted(self) -> list[Change]:
-        """Take the steps that a killed process has left; return the changes that were finished."""
+        """Take the steps that a killed process has left; return the changes that were finished.
+
+        Raises
+        ------
+        ConfigError
+            When the file that was kept for it isn't what was kept.
+        """
         finished = []
         for change in unfinished(self.control):
             found = _digest(self.path.read_text(encoding="utf-8"))
-            if found not in {change.config_before, change.config_after}:
+            if found in {change.config_before, change.config_after}:
+                self._carry_out(change)
+            elif self._has(change.strategy, change.after):  # somebody has gone on from the new file
+                self._restrict(change)
+                self._note(change, "done")
+            else:
                 self._note(change, "abandoned")  # somebody has written the file meanwhile: theirs stands
                 continue
-            self._carry_out(change)
             finished.append(change)
         return finished
+
+    def _has(self, strategy: str, values: Mapping[str, Number]) -> bool:
+        listed = {one.name: one.parameters for one in self.loaded.settings.strategies}.get(strategy, {})
+        return all(listed.get(name) == value for name, value in values.items())
+
+    # --- what a promotion needs -----------------------------------------------------------------------------
+
+    def _refuse_during_probation(self, strategy: str) -> None:
+        """Refuse while half risk stands: what it would replace, and a rollback bring back, has not proved itself."""
+        for one in RestrictionFolder(self.control, self.clock).standing().restrictions:
+            if one.source == source_of(strategy):
+                raise PromotionRefused(
+                    f"{strategy} is restricted by {one.source} since {one.since} ({one.reason}): other parameters can be promoted "
+                    "once run_recalibration.py --probation has ended that"
+                )
+
+    def _refuse_what_was_not_judged(self) -> None:
+        """Refuse when the file was edited since it was loaded: the evidence is not of what it says now."""
+        judged, now = settings_but_cash(self.loaded), settings_but_cash(load_settings(self.path, {}))
+        if now != judged:
+            changed = ", ".join(sorted(key for key in now if now[key] != judged[key]))
+            raise PromotionRefused(
+                f"{self.path.name} was changed while its parameters were judged ({changed}): recalibrate again"
+            )
 
     # --- steps ----------------------------------------------------------------------------------------------
 
     def _begin(self, change: Change, old: str, new: str) -> Change:
-        change = replace(change, config_after=_digest(new))
-        self._keep(old)
-        kept = self._keep(new)
+        replaced, kept = self._keep(old), self._keep(new)
         checked = load_settings(kept, {})
         checked.reject(validate(checked.settings.strategies))
+        change = replace(
+            change,
+            config_after=_digest(new),
+            # Settings that are the same before and after (somebody has made the change already) tell nothing.
+            effective_before=sorted(_settings_hashes(replaced) - _settings_hashes(kept)),
+        )
         self._note(change, "begun")
         self._carry_out(change)
         return change
 
     def _carry_out(self, change: Change) -> None:
+        self._restrict(change)
+        self._write(change)
+        self._note(change, "done")
+
+    def _restrict(self, change: Change) -> None:
         why = {
             PROMOTION: f"probation of promotion {change.id}",
             ROLLBACK: f"{change.id}: until main has started with the parameters that are back",
@@ -218,11 +277,9 @@ class ParameterFile:
             scale=PROBATION_SCALE,
             reason=why[change.kind],
         )
-        self._write(change)
-        self._note(change, "done")
 
     def _write(self, change: Change) -> None:
-        new = self._version(change.config_after).read_bytes()
+        new = self._content(change.config_after)
         mode = self.path.stat().st_mode & 0o777
         write_atomic(self.path, new, mode=mode)
 
@@ -232,9 +289,20 @@ class ParameterFile:
     def _keep(self, text: str) -> Path:
         path = self._version(_digest(text))
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or _digest(path.read_text(encoding="utf-8")) != path.stem:
+        if not path.is_file() or _digest(path.read_bytes()) != path.stem:
             write_atomic(path, text.encode())
         return path
+
+    def _content(self, digest: str) -> bytes:
+        """Content of a kept file; one whose hash isn't its name is not what was kept."""
+        path = self._version(digest)
+        content = path.read_bytes()
+        if _digest(content) != digest:
+            why = f"{path}: its content has changed since it was kept, so {self.path.name} stays as it is"
+            raise ConfigError(
+                [f"{why}; put the kept file back from a backup, or edit the parameters by hand"]
+            )
+        return content
 
     def _version(self, digest: str) -> Path:
         return self.control / VERSIONS / f"{digest}.yaml"
@@ -245,6 +313,18 @@ def effective(loaded: LoadedSettings, strategy: str, names: Mapping[str, Number]
     listed = next(one for one in loaded.settings.strategies if one.name == strategy)
     values = STRATEGIES[strategy].create(listed.parameters).parameters._asdict()
     return {name: values[name] for name in names}
+
+
+def settings_but_cash(loaded: LoadedSettings) -> dict[str, Any]:
+    """Effective settings without ``backtest.cash``, the only one in which a promotion's evidence may differ."""
+    found = loaded.settings.model_dump(mode="json")
+    del found["backtest"]["cash"]
+    return found
+
+
+def _settings_hashes(path: Path) -> set[str]:
+    """Hashes that main may journal when it starts with this file."""
+    return {load_settings(path, {}).sha256, load_settings(path, os.environ).sha256}
 
 
 def unfinished(control: Path) -> list[Change]:
@@ -279,6 +359,16 @@ def last_change(control: Path, strategy: str) -> Change | None:
     return done[-1] if done else None
 
 
+def is_abandoned(control: Path, strategy: str) -> bool:
+    """Whether the newest change of a strategy is a promotion that was given up on the way."""
+    steps = [
+        (record.payload["kind"], record.payload["step"])
+        for record in records(control, RecordKind.PARAMETERS)
+        if record.payload["strategy"] == strategy
+    ]
+    return bool(steps) and steps[-1] == (PROMOTION, "abandoned")
+
+
 def done_ns(control: Path, change: Change) -> int:
     """When a change was done, wall clock."""
     for record in reversed(records(control, RecordKind.PARAMETERS)):
@@ -292,5 +382,5 @@ def _change(record: Record) -> Change:
     return Change(**fields)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()

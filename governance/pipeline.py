@@ -15,7 +15,6 @@ import numpy as np
 
 from backtester.progress import progress as terminal_progress
 from backtester.search.identity import code_sha256, hash_of
-from backtester.trials.ledger import Tried
 from backtester.trials.search import ledger_of, numbers_of_grid
 from backtester.validation.scenarios import DEFAULT_SHOCKS
 from backtester.validation.study_folder import plain
@@ -31,9 +30,9 @@ from governance.evidence import (
     PlateauEvidence,
     StressEvidence,
 )
-from governance.journal import ledger_problem
+from governance.journal import ledger_problem, other_data
 from governance.rules import Verdict, judge
-from governance.search import Subject, search
+from governance.search import Subject, search, tried_on
 from governance.steps import Body, StepFolder, digest
 from governance.stress import costs, guards, jitter, monte_carlo, scenarios
 from performance.overfitting import expected_maximum_sharpe, probabilistic_sharpe_ratio
@@ -181,6 +180,7 @@ def evidence_of(subject: Subject, found: Mapping[str, Body]) -> Evidence:
         parity=parity_evidence(subject.study.loaded.root / mandate.parity.file),
         bar_size_s=market.size_s,
         traded_size_s=subject.study.loaded.settings.bars.size_s,
+        age_days=age_days(int(market.end_ns[-1])),
     )
     if "folds" not in first:
         return bare
@@ -210,24 +210,20 @@ def luck_evidence(subject: Subject, first: Body) -> LuckEvidence:
     Luck is a Sharpe ratio of 0, give or take its standard error over this history, in each of the independent trials. The paper
     takes the spread that the trials show; but that holds their true differences, too, so that some poor candidates would raise
     the bar for a good one. Without any skill both are the same. What the ledger holds of others counts in full.
+
+    The same candidates on other symbols, or from another beginning on, are other trials, although the ledger knows them as the same
+    configurations: whoever looks at ten sets of data shows the best of ten. So this study's count once more for each other set.
     """
     ledger = ledger_of(subject.study)
     control = subject.study.loaded.folders.control
-    tried = Tried.on(
-        subject.market,
-        [subject.grid.kind.name],
-        study=str(first["study"]),
-        mode="recalibration",
-        first_bar=int(first["first_bar"]),
-        end=int(first["end"]),
-    )
+    tried = tried_on(subject, str(first["study"]), int(first["end"]))
     problem = ledger_problem(control, ledger, tried.study)
     if problem:
         return LuckEvidence(own_trials=int(first["candidates"]), ledger=problem)
     numbers = numbers_of_grid(subject.study, subject.grid, subject.weight)
-    earlier, counts = ledger.earlier(tried, numbers), ledger.counts(tried)
+    earlier, counts, others = ledger.earlier(tried, numbers), ledger.counts(tried), other_data(ledger, tried)
     returns = np.array(first["whole_returns"], dtype=np.float64)
-    trials = _number(first["independent"]) + earlier
+    trials = _number(first["independent"]) * (1 + others) + earlier
     known = math.isfinite(trials) and len(returns) > 1
     error = math.sqrt(SESSIONS_PER_YEAR / (len(returns) - 1)) if known else NAN
     by_luck = expected_maximum_sharpe(max(round(trials), 1), error) if known else NAN
@@ -235,6 +231,7 @@ def luck_evidence(subject: Subject, first: Body) -> LuckEvidence:
     return LuckEvidence(
         own_trials=int(first["candidates"]),
         earlier_trials=earlier,
+        other_data=others,
         counted_trials=trials,
         sharpe_by_luck=by_luck,
         sharpe=sharpe_ratio(returns) if len(returns) > 1 else NAN,
@@ -244,6 +241,12 @@ def luck_evidence(subject: Subject, first: Body) -> LuckEvidence:
         overfitting_probability=_number(first["overfitting"]),
         ledger="",
     )
+
+
+def age_days(end_ns: int, now: datetime | None = None) -> float:
+    """Whole days since a bar's end; NaN when it lies ahead."""
+    seconds = (now or datetime.now(UTC)).timestamp() - end_ns / 1e9
+    return float(seconds // _DAY_S) if seconds >= 0 else NAN
 
 
 def parity_evidence(path: Path, now: datetime | None = None) -> ParityEvidence:

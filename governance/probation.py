@@ -5,14 +5,14 @@ their mean at every session, as many standard deviations wide as the wanted shar
 the time. So a good strategy fails by chance in one of twenty probations (at 95%), not at one of twenty sessions.
 
 What the strategy earned is read from main's journal: its fills and commissions, what it holds at the last closes that the journal
-tells (main tells the bars of every symbol in which an order works, and a position has its stop), over the account's equity. A
-session in which that can't be told doesn't count.
+tells (main tells the bars of every symbol in which an order works, and a position has its stop), over the account's equity. What a
+kill closed of it counts as its own, as in main's book. A session in which that can't be told doesn't count.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -24,10 +24,11 @@ import numpy.typing as npt
 from backtester.validation.block_length import optimal_block_length
 from backtester.validation.bootstrap import STATIONARY, Draw, simulate_paths
 from core.journal import Record, read
-from core.payloads import commission_of, execution_of
+from core.payloads import commission_of, execution_of, text
 from core.records import RecordKind
 from governance.mandate import ProbationMandate
 from governance.parameters import PROBATION_SCALE, Change
+from portfolio.ledger import Applied, Ledger
 
 FloatArray = npt.NDArray[np.float64]
 _SEED = 7
@@ -89,48 +90,45 @@ def judge(change: Change, returns: Iterable[float]) -> Standing:
 
 @dataclass(slots=True)
 class _Book:
-    """One strategy's money and shares, from the journal."""
+    """One strategy's profit, from the journal: the ledger that main itself keeps, and the newest price of each symbol."""
 
     strategy: str
-    cash: float = 0.0
-    held: dict[str, Decimal] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
     prices: dict[str, float] = field(default_factory=dict)
-    fills: set[str] = field(default_factory=set)
-    paid: set[str] = field(default_factory=set)
 
-    def fill(self, payload: Mapping[str, Any]) -> None:
-        execution = execution_of(payload)
-        self.prices[execution.symbol] = float(execution.price)
-        if payload["strategy"] != self.strategy or execution.exec_id in self.fills:
-            return
-        self.fills.add(execution.exec_id)
-        signed = execution.quantity * execution.side.sign
-        self.held[execution.symbol] = self.held.get(execution.symbol, Decimal(0)) + signed
-        self.cash -= float(signed * execution.price)
-
-    def commission(self, payload: Mapping[str, Any]) -> None:
-        paid = commission_of(payload)
-        if paid.exec_id in self.fills and paid.exec_id not in self.paid:
-            self.paid.add(paid.exec_id)
-            self.cash -= float(paid.amount)
-
-    def marks(self, payload: Mapping[str, Any]) -> None:
-        for symbol, bar in payload["bars"].items():
-            self.prices[symbol] = float(bar[3] if isinstance(bar, list) else bar["close"])
+    def take(self, record: Record) -> None:
+        """Take one record; kinds that move neither shares nor prices are passed over."""
+        payload = record.payload
+        if record.kind == RecordKind.FILL:
+            execution = execution_of(payload)
+            if self.ledger.apply(execution, text(payload, "strategy")) is Applied.NEW:
+                self.prices[execution.symbol] = float(execution.price)  # a correction's is an old price
+        elif record.kind == RecordKind.COMMISSION:
+            self.ledger.apply_commission(commission_of(payload))
+        elif record.kind == RecordKind.MARKS:
+            for symbol, bar in payload["bars"].items():
+                self.prices[symbol] = float(bar[3] if isinstance(bar, list) else bar["close"])
 
     def value(self) -> float:
-        """Profit so far; NaN when something is held whose price isn't known."""
-        worth = self.cash
-        for symbol, quantity in self.held.items():
-            if quantity:
-                worth += float(quantity) * self.prices.get(symbol, math.nan)
-        return worth
+        """Profit so far, after the commissions of its own orders; what it holds has a price since its first fill."""
+        earned = self.ledger.realised(self.strategy) - self.ledger.commissions(self.strategy)
+        prices = {symbol: Decimal(repr(price)) for symbol, price in self.prices.items()}
+        return float(earned + self.ledger.unrealised(prices, self.strategy))
 
 
-def session_returns(journal: Path, strategy: str, since_ns: int) -> list[float]:
-    """Read what a strategy earned in each whole session of runs since ``since_ns``, over the account's equity.
+def session_returns(journal: Path, strategy: str, is_start: Callable[[Record], bool]) -> list[float]:
+    """Read what a strategy earned in each whole session of the runs that count, over the account's equity.
 
     The session that is under way, or was cut off by the journal's end, is not among them.
+
+    Parameters
+    ----------
+    journal
+        Main's.
+    strategy
+        Its name.
+    is_start
+        Whether a run that begins with this record counts (`governance.starts`).
 
     Raises
     ------
@@ -143,8 +141,9 @@ def session_returns(journal: Path, strategy: str, since_ns: int) -> list[float]:
     equity = math.nan
     for record in read(journal):
         payload = record.payload
-        if record.kind == RecordKind.RUN_STARTED and record.time_ns > since_ns:
-            counts = True
+        if record.kind == RecordKind.RUN_STARTED:
+            counts = is_start(record)
+            begun = begun if counts else None
         elif record.kind == RecordKind.SESSION:
             if counts and begun is not None:
                 found.append(_earned(book, *begun))
@@ -154,21 +153,9 @@ def session_returns(journal: Path, strategy: str, since_ns: int) -> list[float]:
             if begun is not None and math.isnan(begun[1]):
                 begun = (begun[0], equity)  # the account's very first bar
         else:
-            _take(book, record)
+            book.take(record)
     return found
 
 
 def _earned(book: _Book, before: float, equity: float) -> float:
     return (book.value() - before) / equity if equity > 0 else math.nan
-
-
-def _take(book: _Book, record: Record) -> None:
-    match record.kind:
-        case RecordKind.FILL:
-            book.fill(record.payload)
-        case RecordKind.COMMISSION:
-            book.commission(record.payload)
-        case RecordKind.MARKS:
-            book.marks(record.payload)
-        case _:
-            pass

@@ -196,6 +196,7 @@ def ledger(_mandate: Mandate, evidence: Evidence) -> Verdict:
     found = evidence.luck
     problem = found.ledger or ("no trial was made" if found.own_trials < 1 else "")
     counted = f"{found.own_trials:,} trials of this study and {found.earlier_trials:,} others on this data"
+    counted += f" (other sets of data that the strategy was tried on: {found.other_data:,})"
     return Verdict(
         rule="trial ledger",
         passed=not problem,
@@ -320,6 +321,12 @@ def bar_size(mandate: Mandate, evidence: Evidence) -> Verdict:
     )
 
 
+def age(mandate: Mandate, evidence: Evidence) -> Verdict:
+    """Judge the evidence reaches up to now."""
+    limit = float(mandate.bars.max_age_days)
+    return _at_most("age of the data", "days since the newest bar", evidence.age_days, limit, _number)
+
+
 def parity(mandate: Mandate, evidence: Evidence) -> Verdict:
     """Judge live trading was held against the backtest, lately, long enough, without a difference."""
     asked, found = mandate.parity, evidence.parity
@@ -375,6 +382,7 @@ RULES: tuple[Rule, ...] = (
     shocks,
     guards,
     bar_size,
+    age,
     parity,
 )
 """Every rule, in the order in which they are told."""

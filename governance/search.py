@@ -170,13 +170,21 @@ def _tried(subject: Subject, whole: Window) -> Tried:
         "config": subject.study.loaded.settings.model_dump(mode="json"),
         "candidates": [dict(one) for one in grid.values],
     }
+    return tried_on(subject, hash_of(identity), whole.end)
+
+
+def tried_on(subject: Subject, study: str, end: int) -> Tried:
+    """Trials of a study, from the beginning of the data, not of the first window, which moves with every session that is added.
+
+    So a weekly recalibration is on the same data for years, and data that was made to begin elsewhere is not.
+    """
     return Tried.on(
         subject.market,
-        [grid.kind.name],
-        study=hash_of(identity),
+        [subject.grid.kind.name],
+        study=study,
         mode="recalibration",
-        first_bar=whole.first,
-        end=whole.end,
+        first_bar=subject.study.first_bar,
+        end=end,
     )
 
 

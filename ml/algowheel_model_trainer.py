@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,7 +21,7 @@ from ml.bootstrap_algowheel_model import DEFAULT_PATH, ROOT
 from portfolio.algo_wheel.context import feature_rows
 from portfolio.algo_wheel.learning import learn
 from portfolio.algo_wheel.model import COLUMN, Evidence
-from portfolio.algo_wheel.model_file import WheelModel, hash_path, read_model, write_model
+from portfolio.algo_wheel.model_file import WheelModel, copy_model, read_model, write_model
 from portfolio.algo_wheel.off_policy import ChoiceLog, Estimate, compare
 from portfolio.algo_wheel.wheel import admissible_mask
 from tca.store import database_path, open_published
@@ -133,8 +132,7 @@ def train(log: ChoiceLog, present: WheelModel) -> Trained:
 def promote(path: Path, candidate: WheelModel) -> str:
     """Put the candidate in the place of the present model, which is kept beside it; return the new hash."""
     previous = path.with_name(f"{path.stem}.previous{path.suffix}")
-    shutil.copyfile(path, previous)
-    shutil.copyfile(hash_path(path), hash_path(previous))
+    copy_model(path, previous)
     return write_model(path, candidate)
 
 

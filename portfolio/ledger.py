@@ -7,7 +7,8 @@ it. What a closing fill realises is the cash it moved plus the basis it released
 
 whatever order executions come in. What the watchdog closes belongs to the strategies that held it: its executions are
 booked to `WATCHDOG`, which shares each out over the holdings it closes. Duplicated reports change nothing. A correction (the same execId with another
-last part) takes the place of the execution it corrects, as if it had been reported so at the time.
+last part) takes the place of the execution it corrects, as if it had been reported so at the time. A commission may be
+revised under the same execId as well: the one that was reported last counts.
 """
 
 from __future__ import annotations
@@ -139,11 +140,16 @@ class Ledger:
         return Applied.CORRECTION
 
     def apply_commission(self, commission: Commission) -> Applied:
-        """Book a commission, also one that comes before its execution. A later correction's replaces it."""
+        """Book a commission, also one that comes before its execution. One that revises it replaces it.
+
+        A revision is a later correction's commission, or another amount under the same execId.
+        """
         base = base_exec_id(commission.exec_id)
         before = self._commissions.get(base)
-        if before is not None and correction_number(commission.exec_id) <= correction_number(before.exec_id):
-            return Applied.DUPLICATE
+        if before is not None:
+            revision, known = correction_number(commission.exec_id), correction_number(before.exec_id)
+            if revision < known or (revision == known and commission.amount == before.amount):
+                return Applied.DUPLICATE
         self._commissions[base] = commission
         entry = self._entries.get(base)
         if entry is not None:
@@ -250,6 +256,11 @@ class Ledger:
         if strategy is None:
             return self._paid_in_all
         return self._paid.get(strategy, ZERO)
+
+    def charged(self, exec_id: str) -> Decimal:
+        """Commission that was reported last for an execution, booked or not; 0 if none was."""
+        known = self._commissions.get(base_exec_id(exec_id))
+        return ZERO if known is None else known.amount
 
     def without_commission(self) -> tuple[str, ...]:
         """ExecIds for which no commission has been reported."""

@@ -16,7 +16,7 @@ from prefect_flows.night import Night
 from tca.store import database_path
 
 NOTES_NAME: Final = "nightly/models.json"
-"""Below ``paths.control``: for which week or month each model was trained last, and which session's drift has counted."""
+"""Below ``paths.control``: for which week or month each model was trained last."""
 _REFUSED: Final = 1
 
 
@@ -27,12 +27,12 @@ class TrainingFailed(RetryLater):
 def drift(night: Night) -> str:
     """Measure the drift of the vetoes in use; what follows from it (warn, halve, stop) `ml.drift` does.
 
-    A session counts once: a second night over it only measures, because calm reports are counted there.
+    It can be repeated: `ml.drift` itself knows on which bars each strategy was judged last, and counts none of them twice.
 
     Raises
     ------
     TrainingFailed
-        When it can't be measured.
+        When a strategy's can't be measured; the others' have been.
     """
     source = night.settings.nightly.training_source
     if not source:
@@ -42,16 +42,9 @@ def drift(night: Night) -> str:
     journal = night.loaded.folders.state / "main.db"
     arguments = ["--config", str(night.loaded.path), "--data", source]
     arguments += ["--journal", str(journal)] if journal.is_file() else []
-    noted = _read(_notes(night))
-    counts = noted.get("drift") != night.session.date.toordinal()
-    if main([*arguments, *([] if counts else ["--dry-run"])]) != ExitCode.CLEAN:
-        raise TrainingFailed("the drift can't be measured, see above")
-    _write(_notes(night), noted | {"drift": night.session.date.toordinal()})
-    return (
-        "measured, see above"
-        if counts
-        else "measured again, without counting (this session was judged before)"
-    )
+    if main(arguments) != ExitCode.CLEAN:
+        raise TrainingFailed("the drift of at least one strategy can't be measured, see above")
+    return "measured, see above"
 
 
 def retrain(night: Night) -> str:
@@ -143,14 +136,15 @@ def _trainers(night: Night) -> Mapping[str, tuple[Period, Trainer]]:
 
 def _train_wheel(night: Night) -> tuple[str, bool]:
     from ml.algowheel_model_trainer import main  # noqa: PLC0415 (only where it is due)
-    from ml.bootstrap_algowheel_model import DEFAULT_PATH  # noqa: PLC0415
 
     database = database_path(night.loaded.folders.results)
-    if not DEFAULT_PATH.is_file():
-        return "there is no model to train: python -m ml.bootstrap_algowheel_model makes the first one", False
+    model = night.loaded.root / night.settings.execution.wheel.model  # main's
+    if not model.is_file():
+        first = f"python -m ml.bootstrap_algowheel_model --output {model}"
+        return f"there is no model to train: {first} makes the first one", False
     if not database.is_file():
         return "nothing to train on: no order has been traded yet", False
-    if main(["--database", str(database)]) != ExitCode.CLEAN:
+    if main(["--database", str(database), "--model", str(model)]) != ExitCode.CLEAN:
         raise TrainingFailed("the algo wheel's trainer failed, see above")
     return "the trainer has run; its verdict stands above", True
 

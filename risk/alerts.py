@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from core.records import RecordKind
 from risk.recorder import Recorder
 
 _REPEAT_NS = 60_000_000_000
+_CUT = " [cut]"
 
 
 class Severity(StrEnum):
@@ -83,7 +85,7 @@ class AlertHelper:
             raise RuntimeError("the alert helper has no pipe")
         self._pipe = self._process.stdin.fileno()
         os.set_blocking(self._pipe, False)
-        self._write({"urls": list(urls)})
+        self._write(_line({"urls": list(urls)}))  # however long: the pipe is empty
 
     @classmethod
     def from_settings(cls, settings: AlertSettings, environ: Mapping[str, str]) -> AlertHelper | None:
@@ -93,7 +95,7 @@ class AlertHelper:
 
     def send(self, severity: str, text: str) -> None:
         """Hand an alert over; when the pipe is full or broken it is dropped, counted and logged."""
-        self._write({"severity": severity, "text": text})
+        self._write(alert_line(severity, text))
 
     def close(self) -> None:
         """Let it send what it has, then end it."""
@@ -105,11 +107,28 @@ class AlertHelper:
             self._process.kill()
             self._process.wait()
 
-    def _write(self, document: Mapping[str, object]) -> None:
-        line = (json.dumps(document) + "\n").encode()
+    def _write(self, line: bytes) -> None:
         try:
-            # A line up to PIPE_BUF is written wholly or not at all.
-            os.write(self._pipe, line[:4096])
+            os.write(self._pipe, line)
         except OSError as error:
             self.dropped += 1
             self._log.warning("alert_not_handed_over", error=str(error), dropped=self.dropped)
+
+
+def alert_line(severity: str, text: str) -> bytes:
+    """Write an alert as a line that a pipe takes wholly or not at all; a text that is too long for it is cut."""
+    whole = _line({"severity": severity, "text": text})
+    if len(whole) <= select.PIPE_BUF:
+        return whole
+    room = select.PIPE_BUF - len(_line({"severity": severity, "text": _CUT}))
+    kept = 0
+    for character in text:
+        room -= len(json.dumps(character)) - len('""')  # escaped, it takes up to twelve bytes
+        if room < 0:
+            break
+        kept += 1
+    return _line({"severity": severity, "text": text[:kept] + _CUT})
+
+
+def _line(document: Mapping[str, object]) -> bytes:
+    return (json.dumps(document) + "\n").encode()

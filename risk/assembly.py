@@ -36,8 +36,8 @@ from risk.status import StatusPublisher
 from risk.watchdog import Item, Parts, Watchdog
 
 MAIN = "main"
-# A question without an answer holds up a kill; the watchdog asks again sooner than main does.
-_REQUEST_TIMEOUT_S = 1.0
+# A kill needs its answers over a slow line too, whatever patience main was given.
+_LEAST_REQUEST_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +99,9 @@ class Assembler:
 
     def _session(self, inbox: queue.SimpleQueue[Item], history: KillHistory) -> IBSession:
         settings = self.loaded.settings
+        timeout_s = max(settings.broker.request_timeout_s, _LEAST_REQUEST_TIMEOUT_S)
         session = IBSession(
-            settings.broker.model_copy(update={"request_timeout_s": _REQUEST_TIMEOUT_S}),
+            settings.broker.model_copy(update={"request_timeout_s": timeout_s}),
             client_id=settings.broker.watchdog_client_id,
             sink=inbox.put,
             clock=self.clock,
@@ -139,13 +140,14 @@ class Assembler:
 
     def _monitors(self, heartbeats: HeartbeatWatch) -> Monitors:
         folders = self.loaded.folders
-        submissions = OrderSubmissionTail(folders.logs / "order_submissions.csv")
+        submissions = OrderSubmissionTail(
+            folders.logs / "order_submissions.csv", run_id=self.identity.run_id, clock=self.clock
+        )
         return Monitors(
             self.loaded.settings.risk,
             heartbeats=heartbeats,
             main_journal=folders.state / "main.db",
             submissions=self.resources.enter_context(closing(submissions)),
-            run_id=self.identity.run_id,
             clock=self.clock,
         )
 

@@ -44,6 +44,8 @@ class KillLimits:
         An order that is still open after this long is treated as one that can't be cancelled.
     close_patience_ns
         Closing orders are cancelled and sent anew after this long without any fill.
+    stall_ns
+        The operator is told when for so long nothing has been closed and the end has not come.
     attempts
         Failed attempts in a row after which a symbol is left as residue.
     """
@@ -53,6 +55,7 @@ class KillLimits:
     recancel_ns: int = 500_000_000
     cancel_patience_ns: int = 10_000_000_000
     close_patience_ns: int = 10_000_000_000
+    stall_ns: int = 10_000_000_000
     attempts: int = 3
 
 

@@ -122,6 +122,7 @@ class KillSequence:
     _closes_began: bool = False
     _unsent: bool = False
     _progress_ns: int = 0
+    _stall_told_ns: int = 0
     _tried: dict[str, Decimal] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
     _why: dict[str, str] = field(default_factory=dict)
@@ -133,6 +134,7 @@ class KillSequence:
         is made the same breach is found again.
         """
         self.ready = ready
+        self._progress_ns = at_ns
         actions: list[KillAction] = [*self._cancel(at_ns), RaiseFence(), RecordStart()]
         if not ready:
             actions.append(Warn(text="no broker session: orders will be cancelled as soon as it is back"))
@@ -216,7 +218,18 @@ class KillSequence:
                     self._why[close.order.symbol] = "closing order was accepted but not filled in time"
             note = Note(step="patience", detail="closing orders are cancelled and sent anew")
             return (note, *self._begin_round(at_ns, cancel=True))
-        return self._ask() if at_ns >= self._ask_at_ns else ()
+        warning = self._warn_of_stall(at_ns)
+        return (*warning, *self._ask()) if at_ns >= self._ask_at_ns else warning
+
+    def _warn_of_stall(self, at_ns: int) -> tuple[KillAction, ...]:
+        """Tell, not with every tick, that nothing is closed: the broker may be slow, or answer nothing at all."""
+        limit = self.limits.stall_ns
+        if at_ns - max(self._progress_ns, self._stall_told_ns) <= limit:
+            return ()
+        self._stall_told_ns = at_ns
+        reason = "the broker has not answered" if self._waiting else f"still {self.phase.value}"
+        why = reason if self.ready else "there is no broker session"
+        return (Warn(text=f"no progress for {limit // 10**9} s: {why}; it goes on"),)
 
     # --- fence and session -------------------------------------------------------------------------------
 

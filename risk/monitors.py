@@ -21,7 +21,7 @@ from core.events import (
     ProfitAndLoss,
 )
 from core.exec_ids import base_exec_id
-from core.journal import read
+from core.journal import Record, read
 from core.records import RecordKind
 from risk.checks.book_mismatch import BookView, differing
 from risk.checks.drawdown import EquityView
@@ -63,6 +63,8 @@ class FillCounter:
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._after = 0
+        self._unread = ""  # why the journal could not be read the last time
+        self._damage = ""  # the first fill in it that can't be counted
         self._months: dict[str, set[str]] = {}
 
     def take(self, base_exec_id: str, time_ns: int) -> None:
@@ -71,13 +73,30 @@ class FillCounter:
         self._months.setdefault(month, set()).add(base_exec_id)
 
     def read_journal(self) -> None:
-        """Read on in main's journal; a journal that is missing or damaged leaves the broker's reports."""
+        """Read on in main's journal; what can't be read leaves the broker's reports, and is a ``problem``.
+
+        A journal that is missing is none: main makes it.
+        """
+        self._unread = ""
         try:
             for record in read(self._journal, self._after, (RecordKind.FILL.value,)):
                 self._after = record.seq
-                self.take(base_exec_id(str(record.payload["exec_id"])), int(record.payload["time_ns"]))
-        except (FileNotFoundError, JournalCorrupt):
+                self._take_record(record)
+        except FileNotFoundError:
             return
+        except (JournalCorrupt, OSError) as error:
+            self._unread = str(error)
+
+    def _take_record(self, record: Record) -> None:
+        try:
+            self.take(base_exec_id(str(record.payload["exec_id"])), int(record.payload["time_ns"]))
+        except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+            self._damage = self._damage or f"record {record.seq} of {self._journal} is no fill: {error!r}"
+
+    @property
+    def problem(self) -> str:
+        """Why there may be more fills than were counted; empty when all are known."""
+        return self._unread or self._damage
 
     @property
     def newest(self) -> tuple[str, int]:
@@ -94,9 +113,7 @@ class Monitors:
     Parameters
     ----------
     submissions
-        ``logs/order_submissions.csv``, the channel that does not go through the broker.
-    run_id
-        Only submissions of this run count.
+        This run's lines of ``logs/order_submissions.csv``, the channel that does not go through the broker.
     """
 
     def __init__(
@@ -106,7 +123,6 @@ class Monitors:
         heartbeats: HeartbeatWatch,
         main_journal: Path,
         submissions: OrderSubmissionTail,
-        run_id: str,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -115,7 +131,6 @@ class Monitors:
         self.equity = EquityTracker()
         self._orders = OrderCounter()
         self._submissions = submissions
-        self._run_id = run_id
         self._submitted: deque[int] = deque()
         self._fills = FillCounter(main_journal)
         self._broker: dict[str, Decimal] | None = None
@@ -176,12 +191,7 @@ class Monitors:
 
     def read_files(self) -> None:
         """Read on in the files that main writes."""
-        now = self._clock.monotonic_ns()
-        self._submitted.extend(
-            submission.monotonic_ns
-            for submission in self._submissions.poll()
-            if submission.run_id == self._run_id and submission.monotonic_ns <= now
-        )
+        self._submitted.extend(submission.monotonic_ns for submission in self._submissions.poll())
 
     def read_journal(self) -> None:
         """Read on in main's journal."""
@@ -217,5 +227,12 @@ class Monitors:
         )
         silent_s = None if self._silent_since is None else (now - self._silent_since) / 1e9
         return Observation(
-            main=main, equity=equity, rate=rate, month=month, fills=fills, book=book, silent_s=silent_s
+            main=main,
+            equity=equity,
+            rate=rate,
+            month=month,
+            fills=fills,
+            fills_problem=self._fills.problem,
+            book=book,
+            silent_s=silent_s,
         )

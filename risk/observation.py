@@ -37,6 +37,8 @@ class Observation:
     ----------
     month, fills
         Newest month of which a fill is known, and its count.
+    fills_problem
+        Why there may be more fills than that; empty when all are known.
     silent_s
         How long the broker session has been unusable; None while it is usable.
     """
@@ -48,6 +50,7 @@ class Observation:
     fills: int
     book: BookView
     silent_s: float | None
+    fills_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,9 @@ def verdicts_on(observation: Observation, settings: RiskSettings) -> tuple[Verdi
         check_drawdown(equity, settings.drawdown),
         check_daily_loss(equity, settings.daily_loss),
         check_gross_exposure(equity, settings.gross_exposure),
-        check_fill_budget(observation.month, observation.fills, settings.fill_budget),
+        check_fill_budget(
+            observation.month, observation.fills, settings.fill_budget, observation.fills_problem
+        ),
         check_book_mismatch(observation.book, settings.book_mismatch),
         check_broker_silence(observation.silent_s, settings.broker_silence),
     )

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from core.clock import Clock
-from core.errors import AlreadyRunning, JournalCorrupt, StopTrading
+from core.errors import AlreadyRunning, JournalCorrupt, Rejected, StopTrading
 from core.flags import FlagFolder
 from core.identity import new_run_id
 from core.journal import Journal, Record, read, set_aside
@@ -20,8 +20,18 @@ _BUSY_TIMEOUT_S = 0.02
 """A foreign program that keeps the journal locked must not hold up a kill at each of its records."""
 
 
+class UnfinishedKill(Rejected):
+    """A kill was begun and has not ended; to re-arm now would leave positions and orders as they happen to be."""
+
+
 def rearm(
-    reason: str, *, flags: FlagFolder, journal_path: Path, locks: tuple[Path, Path], clock: Clock
+    reason: str,
+    *,
+    flags: FlagFolder,
+    journal_path: Path,
+    locks: tuple[Path, Path],
+    clock: Clock,
+    abandon_kill: bool = False,
 ) -> str:
     """Archive the kill flags and journal who cleared them and why.
 
@@ -31,6 +41,8 @@ def rearm(
         Why it is safe to trade again; must not be blank.
     locks
         Lock files of the watchdog and of main.
+    abandon_kill
+        Whether to re-arm although a kill has not ended: nobody will take it up again.
 
     Returns
     -------
@@ -41,6 +53,8 @@ def rearm(
     ------
     AlreadyRunning
         While either process runs.
+    UnfinishedKill
+        When a kill has not ended, unless it is to be abandoned.
     ValueError
         When the reason is blank.
     OSError, StopTrading
@@ -54,6 +68,12 @@ def rearm(
         raise AlreadyRunning(f"main runs (it holds {main_lock}); stop the system before re-arming")
     with InstanceLock(watchdog_lock, run_id="rearm"):
         history = _history(journal_path)
+        if history.is_unfinished and not abandon_kill:
+            raise UnfinishedKill(
+                f"kill {history.kill_id} has not ended, and re-arming would leave the account as it is. "
+                "Start ./run_system.sh (or the watchdog) to have it completed, or, once you have flattened the account "
+                "yourself, re-arm with --abandon-kill"
+            )
         standing = flags.standing()
         peak_reset = history.reason is HaltReason.DRAWDOWN
         journal = Journal(
@@ -68,6 +88,7 @@ def rearm(
                     "cleared": list(standing),
                     "kill_id": history.kill_id,
                     "peak_reset": peak_reset,
+                    "abandoned": history.is_unfinished,
                 },
             )
         finally:

@@ -165,14 +165,23 @@ class Watchdog:
         if unfinished is not None:
             self._begin(unfinished)
         elif flag.kind in {FlagKind.KILL, FlagKind.KILL_NOW}:
-            owner = read_owner(self._parts.main_lock)
-            is_main_here = owner is not None and owner.is_running() and owner.run_id == self._parts.run_id
-            if flag.kind is FlagKind.KILL_NOW and is_main_here and not history.ended:
+            if flag.kind is FlagKind.KILL_NOW and self._has_main_been() and not history.ended:
                 return  # made while we were away: the first turn of the loop finds it and kills
             name = "KILL_NOW.flag" if flag.kind is FlagKind.KILL_NOW else "KILL.flag"
             self._halted = f"{name} stands since before the start ({flag.detail}); {REARM_HINT}"
         elif history.ended:
             self._halted = f"a kill ({history.reason}) has not been re-armed; {REARM_HINT}"
+
+    def _has_main_been(self) -> bool:
+        """Whether main runs, or ran and was heard, in this run: then the flag is no leftover and there may be positions.
+
+        A main that is dead by now has left its heartbeat file. One that refused to start has not; its lock would not do.
+        """
+        heartbeats, owner = self._parts.heartbeats, read_owner(self._parts.main_lock)
+        while heartbeats.poll():
+            pass
+        is_running = owner is not None and owner.is_running() and owner.run_id == self._parts.run_id
+        return is_running or heartbeats.view().armed
 
     # --- taking in ---------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -73,8 +74,7 @@ class Child:
                 if os.getppid() != parent:  # the supervisor died before the line above
                     os.kill(os.getpid(), signal.SIGTERM)
 
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if self.starts == 0 else 0)
-        console = os.open(self._console, flags, 0o600) if self._console else None
+        console = self._open_console()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - no shell, and the words are ours
                 self._arguments,
@@ -91,6 +91,16 @@ class Child:
             if console is not None:
                 os.close(console)
         self.starts += 1
+
+    def _open_console(self) -> int | None:
+        if self._console is None:
+            return None
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if self.starts == 0 else 0)
+        try:
+            return os.open(self._console, flags, 0o600)
+        except OSError:
+            # A full disk, or a folder that is gone: the watchdog has to come back all the same.
+            return os.open(os.devnull, os.O_WRONLY)
 
     @property
     def pid(self) -> int | None:
@@ -135,17 +145,23 @@ class Child:
 
     def trim_console(self, max_bytes: int) -> None:
         """Empty the console file once it exceeds ``max_bytes``; the JSON log keeps the same events."""
-        # The child appends (O_APPEND), so its next line begins the emptied file.
-        if self._console is not None and self._console.stat().st_size > max_bytes:
-            os.truncate(self._console, 0)
+        if self._console is None:
+            return
+        # The child appends (O_APPEND), so its next line begins the emptied file. Somebody may have taken the file away.
+        with suppress(OSError):
+            if self._console.stat().st_size > max_bytes:
+                os.truncate(self._console, 0)
 
     def read_console(self) -> str:
         """Return the text of the console file, at most its last 64 KiB."""
-        if self._console is None or not self._console.exists():
+        if self._console is None:
             return ""
-        with self._console.open("rb") as file:
-            file.seek(max(0, self._console.stat().st_size - 65_536))
-            return file.read().decode("utf-8", "replace")
+        try:
+            with self._console.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 65_536))
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
 
 
 def wait_for_text(child: Child, text: str, deadline_s: float) -> str | None:

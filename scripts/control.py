@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.config_loader import LoadedSettings
 from core.errors import JournalCorrupt
 from core.exit_codes import ExitCode
-from core.flags import FlagFolder, FlagKind
+from core.flags import HOW_TO_REARM, FlagFolder, FlagKind
 from core.journal import read
 from core.locks import LockOwner, read_owner
+from core.records import RecordKind
 from dashboard.sources import MainView, WatchdogView, read_main, read_watchdog
 from risk.kill_history import KINDS, KillHistory
-from scripts.launch import Run
+from scripts.launch import Run, paper_state
 from scripts.options import Options
 
-HOW_TO_REARM = 'Look at the account at the broker first (docs/runbook.md), then: ./run_system.sh --rearm "what happened and why it is safe"'
-_NO_FLAGS = (
-    "Nobody may trade where flags can't be seen. Make the folder, writable for you (mkdir flags), and look whether a "
-    "KILL.flag was in it."
-)
 _STOP_S = 240.0  # a kill in progress is waited for
 
 
@@ -60,9 +58,68 @@ def describe_standing_flag(flags: FlagFolder) -> str | None:
             return f"{names} in {flags.path} ({state.detail})"
 
 
-def advise(flags: FlagFolder) -> str:
-    """Say what to do about a standing flag."""
-    return _NO_FLAGS if flags.present().kind is FlagKind.UNREADABLE else HOW_TO_REARM
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedKill:
+    """A kill that was cut short, by a power cut for instance; ``is_paper`` when its account went with its gateway."""
+
+    kill_id: str
+    reason: str
+    run_id: str
+    is_paper: bool
+
+
+def unfinished_kill(loaded: LoadedSettings) -> UnfinishedKill | None:
+    """Read from the watchdog's journal whether a kill waits to be completed; None when it can't be read, too."""
+    try:
+        records = list(read(loaded.folders.control / "watchdog.db", 0, KINDS))
+        history = KillHistory.of(records)
+    except (OSError, JournalCorrupt, KeyError, ValueError):
+        return None
+    if not history.is_unfinished:
+        return None
+    run_id = next(record.run_id for record in reversed(records) if record.kind == RecordKind.KILL_STARTED)
+    return UnfinishedKill(
+        kill_id=history.kill_id,
+        reason=str(history.reason),
+        run_id=run_id,
+        is_paper=_was_paper(loaded, run_id),
+    )
+
+
+def _was_paper(loaded: LoadedSettings, run_id: str) -> bool:
+    if paper_state(loaded.root, run_id).is_dir():
+        return True
+    try:  # somebody may have deleted the folder of the paper run
+        latest = json.loads(latest_run_file(loaded).read_bytes())
+        return latest["run_id"] == run_id and latest["is_paper"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def describe_unfinished(kill: UnfinishedKill) -> str:
+    """Say why such a kill forbids the start that was asked for, and what to do."""
+    if kill.is_paper:
+        what = f"kill {kill.kill_id} ({kill.reason}) of paper run {kill.run_id} has not ended, and its account is gone"
+        return f"{what}.\n{HOW_TO_REARM}"
+    what = f"kill {kill.kill_id} ({kill.reason}) of the broker's account has not ended"
+    return f"{what}.\nStart ./run_system.sh without --paper: the watchdog completes it"
+
+
+def describe_kill_end(loaded: LoadedSettings, kill_id: str) -> str:
+    """One sentence about the account after a kill, from the watchdog's journal."""
+    try:
+        records = list(read(loaded.folders.control / "watchdog.db", 0, {RecordKind.KILL_ENDED.value}))
+    except (OSError, JournalCorrupt):
+        records = []
+    ended = next((one.payload for one in reversed(records) if one.payload.get("kill_id") == kill_id), None)
+    if ended is None:
+        return "its end isn't proved: look at the account at the broker, and start again to have it completed"
+    if ended["flat"]:
+        return "the account is flat"
+    residue = "; ".join(
+        f"{item['symbol']} {item['quantity']} ({item['reason']})" for item in ended["residue"]
+    )
+    return f"the account is NOT flat: {residue}"
 
 
 def running_owner(path: Path) -> LockOwner | None:
@@ -85,7 +142,7 @@ def show_status(loaded: LoadedSettings) -> int:
     flag = describe_standing_flag(flags)
     print(f"flags      {flag or 'none'}")
     if flag is not None:
-        print(advise(flags))
+        print(flags.present().remedy)
         return ExitCode.HALTED
     return ExitCode.CLEAN
 
@@ -169,6 +226,10 @@ def rearm(loaded: LoadedSettings, options: Options, code_folder: Path) -> int:
         "--rearm",
         options.rearm_reason,
     ]
+    kill = unfinished_kill(loaded)
+    # The account of a paper run has ended with its gateway: nothing is left that a kill could flatten.
+    if options.abandon_kill or (kill is not None and kill.is_paper):
+        command.append("--abandon-kill")
     # The words come from our own parser and reach no shell.
     return subprocess.run(  # noqa: S603
         command, cwd=code_folder, stdin=subprocess.DEVNULL, check=False

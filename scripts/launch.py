@@ -8,10 +8,11 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from core.atomic_file import write_atomic
 from core.config_loader import LoadedSettings
 from core.config_schema import Settings
 from core.errors import BackstopError
@@ -49,6 +50,7 @@ class Run:
     results: Path
     is_paper: bool
     started_ns: int
+    kept_config: Path | None = None
 
     @property
     def gateway_status(self) -> Path:
@@ -70,7 +72,7 @@ def plan_run(loaded: LoadedSettings, config: Path, *, paper: bool) -> Run:
     """
     folders, run_id = loaded.folders, new_run_id()
     # A fresh paper account has a fresh book; that of a broker's account goes on from run to run.
-    state = loaded.root / "state" / "paper" / run_id if paper else folders.state
+    state = paper_state(loaded.root, run_id) if paper else folders.state
     run = Run(
         run_id=run_id,
         root=loaded.root,
@@ -93,6 +95,27 @@ def plan_run(loaded: LoadedSettings, config: Path, *, paper: bool) -> Run:
         if not usable:
             raise FolderProblem(f"the folder {folder} can't be written to")
     return run
+
+
+def paper_state(root: Path, run_id: str) -> Path:
+    """Folder of a paper run's state."""
+    return root / "state" / "paper" / run_id
+
+
+def keep_config(run: Run) -> Run:
+    """Keep the configuration as it is now: what is edited later counts from the next run on, not from a restart.
+
+    Raises
+    ------
+    FolderProblem
+        When it can't be kept.
+    """
+    kept = run.state / "run_config.yaml"
+    try:
+        write_atomic(kept, run.config.read_bytes())
+    except OSError as error:
+        raise FolderProblem(f"the configuration can't be kept in {run.state}: {error.strerror}") from error
+    return replace(run, kept_config=kept)
 
 
 def build_environment(
@@ -176,8 +199,9 @@ def _bar_model(settings: Settings) -> list[str]:
 
 
 def build_watchdog(run: Run, environment: Mapping[str, str], descriptors: Sequence[int] = ()) -> Child:
-    """Describe the risk watchdog; it inherits ``descriptors``."""
-    arguments = [sys.executable, "risk_monitor.py", "--config", str(run.config)]
+    """Describe the risk watchdog; it inherits ``descriptors``. Each restart reads the configuration that the run has kept."""
+    config = run.kept_config or run.config
+    arguments = [sys.executable, "risk_monitor.py", "--config", str(config), "--root", str(run.root)]
     return _child(run, "risk_monitor", arguments, environment, descriptors)
 
 

@@ -49,6 +49,7 @@ class Options:
     config: Path
     plain: bool = False
     rearm_reason: str = ""
+    abandon_kill: bool = False
     paper: PaperOptions | None = field(default=None)
 
 
@@ -125,6 +126,7 @@ def _parser(root: Path) -> _Parser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path, default=root / "config.yaml")
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--abandon-kill", action="store_true")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--paper", action="store_true")
     what.add_argument("--status", action="store_true")
@@ -176,13 +178,17 @@ def parse(arguments: list[str], root: Path) -> Options:
             raise UsageError(f"--data: {paper_values['data']} is no folder")
         if "symbols" not in paper_values:
             paper_values["symbols"] = _list_symbols(paper_values["data"])
+    if given.abandon_kill and given.rearm is None:
+        raise UsageError("--abandon-kill has a meaning only together with --rearm")
     if given.rearm is not None:
         reason = given.rearm.strip()
         if not reason:
             raise UsageError(
                 '--rearm needs a reason in words, such as --rearm "gateway was down, positions checked"'
             )
-        return Options(action=Action.REARM, config=config, rearm_reason=reason)
+        return Options(
+            action=Action.REARM, config=config, rearm_reason=reason, abandon_kill=given.abandon_kill
+        )
     for action in (Action.STATUS, Action.STOP, Action.SUMMARY):
         if getattr(given, action.value):
             return Options(action=action, config=config)

@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from core.atomic_file import write_atomic
 from core.config_loader import LoadedSettings, load_settings
 from core.errors import AlreadyRunning, BackstopError, ConfigError
 from core.exit_codes import ExitCode
-from core.flags import FlagFolder
+from core.flags import HOW_TO_REARM, FlagFolder
 from core.locks import InstanceLock
 from core.private_files import keep_others_from_writing
 from dashboard.sources import GatewayView, read_gateway_status
@@ -22,7 +23,7 @@ from scripts import control, launch
 from scripts.child import Child, wait_for_text
 from scripts.flight_recorder import FlightRecorder
 from scripts.options import Action, Options, PaperOptions, UsageError, parse
-from scripts.supervisor import Supervisor, block_signals, is_stop_pending, unblock_signals
+from scripts.supervisor import KILL_S, Outcome, Supervisor, block_signals, is_stop_pending, unblock_signals
 from scripts.terminal import tell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,23 +32,33 @@ _STOPPED_EARLY = "asked to stop before trading was started"
 
 
 class _Announcer:
-    """Says things to the operator: on the terminal while no panel owns it, and always in ``system.console.log``."""
+    """Says things to the operator: on the terminal while no panel owns it, and always in ``system.console.log``.
+
+    A file that can't be written (a full disk) keeps nobody from working: then the terminal has to do.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        write_atomic(file, b"", durable=False)
+        with suppress(OSError):
+            write_atomic(file, b"", durable=False)
         self.to_terminal = True
 
     @property
     def size(self) -> int:
         """Bytes said so far; the panel shows what comes after them."""
-        return self._file.stat().st_size
+        try:
+            return self._file.stat().st_size
+        except OSError:
+            return 0
 
     def __call__(self, text: str) -> None:
         stamp = dt.datetime.now(dt.UTC).strftime("%H:%M:%S")
-        with self._file.open("a", encoding="utf-8") as file:
+        is_written = False
+        with suppress(OSError), self._file.open("a", encoding="utf-8") as file:
             file.write(f"{stamp} {text}\n")
-        if self.to_terminal:
+            file.flush()
+            is_written = True
+        if self.to_terminal or not is_written:  # the panel would have shown it from the file
             tell(f"{stamp} {text}")
 
 
@@ -90,9 +101,15 @@ def _perform(loaded: LoadedSettings, options: Options) -> int:
 def _run(loaded: LoadedSettings, options: Options) -> int:
     try:
         with InstanceLock(loaded.folders.control / "system.lock") as lock:
+            kill = control.unfinished_kill(loaded)
+            if kill is not None and not kill.is_paper and options.paper is None:
+                return _complete_kill(loaded, options, lock, kill)
+            if kill is not None:
+                print(f"Refused to start: {control.describe_unfinished(kill)}", file=sys.stderr)
+                return ExitCode.REFUSED_KILL_FLAG
             flag_text = control.describe_standing_flag(FlagFolder(loaded.folders.flags))
             if flag_text is not None:
-                advice = control.advise(FlagFolder(loaded.folders.flags))
+                advice = FlagFolder(loaded.folders.flags).present().remedy
                 print(f"Refused to start: {flag_text}\n{advice}", file=sys.stderr)
                 return ExitCode.REFUSED_KILL_FLAG
             return _run_locked(loaded, options, lock)
@@ -104,8 +121,43 @@ def _run(loaded: LoadedSettings, options: Options) -> int:
         return ExitCode.USAGE
 
 
+def _complete_kill(
+    loaded: LoadedSettings, options: Options, lock: InstanceLock, kill: control.UnfinishedKill
+) -> int:
+    """Start the watchdog alone, which ends the kill that was cut short; trading waits for a human, as after any kill."""
+    run = launch.plan_run(loaded, options.config, paper=False)
+    with suppress(OSError):  # a full disk does not keep a kill from its end
+        lock.describe(run_id=run.run_id)
+    with suppress(launch.FolderProblem):
+        run = launch.keep_config(run)
+    say = _Announcer(run.logs / "system.console.log")
+    say(f"kill {kill.kill_id} ({kill.reason}) was cut short: the watchdog completes it; nothing is traded")
+    environment = launch.build_environment(run, os.environ, port=None, symbols=())
+    watchdog = launch.build_watchdog(run, environment)
+    supervisor = Supervisor(
+        run,
+        gateway=None,
+        watchdog=watchdog,
+        main=launch.build_main(run, environment),
+        death_s=0.0,
+        say=say,
+    )
+    code: int = ExitCode.INTERNAL_ERROR
+    try:
+        code = supervisor.complete_kill()
+    except (BackstopError, OSError) as error:
+        say(f"the supervisor fails: {type(error).__name__}: {error}")
+    finally:
+        watchdog.stop(KILL_S)
+    say(f"kill {kill.kill_id}: {control.describe_kill_end(loaded, kill.kill_id)}")
+    if control.unfinished_kill(loaded) is None:
+        say(HOW_TO_REARM)
+    say(f"ended with exit code {int(code)}")
+    return code
+
+
 def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) -> int:
-    run = launch.plan_run(loaded, options.config, paper=options.paper is not None)
+    run = launch.keep_config(launch.plan_run(loaded, options.config, paper=options.paper is not None))
     lock.describe(run_id=run.run_id)
     say = _Announcer(run.logs / "system.console.log")
     latest = control.latest_run_file(loaded)
@@ -118,7 +170,7 @@ def _run_locked(loaded: LoadedSettings, options: Options, lock: InstanceLock) ->
     finally:
         # Main before the others. After an orderly stop only the cost log is left: it reads what main wrote last, and ends.
         for child in reversed(children):
-            child.stop(10.0)
+            child.stop(KILL_S if child.name == "risk_monitor" else 10.0)  # it ends a kill before itself
         say.to_terminal = True
     has_run = any(child.name == "main" and child.starts for child in children)
     if has_run and (options.paper is None or code in (ExitCode.CLEAN, ExitCode.HALTED)):
@@ -160,10 +212,12 @@ def _supervise(
     )
     recorder = FlightRecorder(run, say)
     recorder.open_rings(("risk_monitor", "main"))
-    watchdog, trader = (
-        build(run, environment | recorder.environment(name), recorder.descriptors(name))
-        for name, build in (("risk_monitor", launch.build_watchdog), ("main", launch.build_main))
+    watchdog = launch.build_watchdog(
+        run,
+        environment | recorder.environment("risk_monitor"),
+        recorder.descriptors("risk_monitor"),
     )
+    trader = launch.build_main(run, environment | recorder.environment("main"), recorder.descriptors("main"))
     children += [watchdog, trader]
     supervisor = Supervisor(
         run,
@@ -174,25 +228,40 @@ def _supervise(
         say=say,
         recorder=recorder,
     )
-    supervisor.start()
-    cost_log = launch.build_cost_log(run, os.environ)
-    if cost_log is not None:
-        children.append(cost_log)
-        cost_log.start()
-    panel = launch.build_panel(run, os.environ, plain=options.plain, said=say.size)
-    say.to_terminal = False
-    panel.start()
     try:
-        outcome = supervisor.watch()
-        say(f"stopping: {outcome.text}")
-        code = supervisor.stop(outcome)
+        outcome, code = _watch(supervisor, run, options, say, children)
     finally:
-        panel.stop(3.0)
-        say.to_terminal = True
         recorder.finish()
     if outcome.code != ExitCode.CLEAN and sys.stdout.isatty() and not options.plain:
         _show_last_lines((watchdog, trader))  # the panel cuts them off; plain lines have shown them already
     return code
+
+
+def _watch(
+    supervisor: Supervisor, run: launch.Run, options: Options, say: _Announcer, children: list[Child]
+) -> tuple[Outcome, int]:
+    """Start the two processes and what only looks on, watch, stop in order, also when the watching itself fails."""
+    panel: Child | None = None
+    try:
+        try:
+            supervisor.start()
+            cost_log = launch.build_cost_log(run, os.environ)
+            if cost_log is not None:
+                children.append(cost_log)
+                cost_log.start()
+            panel = launch.build_panel(run, os.environ, plain=options.plain, said=say.size)
+            say.to_terminal = False
+            panel.start()
+            outcome = supervisor.watch()
+        except Exception as error:  # noqa: BLE001 - whatever it was, a kill must not be cut short
+            text = f"the supervisor fails: {type(error).__name__}: {error}"
+            outcome = Outcome(text=text, code=ExitCode.INTERNAL_ERROR)
+        say(f"stopping: {outcome.text}")
+        return outcome, supervisor.stop(outcome)
+    finally:
+        if panel is not None:
+            panel.stop(3.0)
+        say.to_terminal = True
 
 
 def _start_gateway(gateway: Child, say: _Announcer) -> int | None:

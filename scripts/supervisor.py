@@ -27,7 +27,9 @@ _BLOCKED = STOP_SIGNALS | {signal.SIGCHLD}
 _POLL_S = 0.2
 _MAIN_STOP_S = 30.0
 _WATCHDOG_STOP_S = 15.0
-_KILL_S = 120.0
+KILL_S = 120.0
+"""What a kill that is under way is given to end, before the watchdog is ended too."""
+_SILENT_S = 3.0
 _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _CONSOLE_MAX_BYTES = 20_000_000
 # With these a process says that it can't start, and that trying again would not help.
@@ -108,13 +110,21 @@ class Supervisor:
 
     def watch(self) -> Outcome:
         """Watch until there is a reason to stop."""
-        checks = (
+        return self._watch(
             self._check_kill,
             self._check_gateway,
             self._check_watchdog,
             self._check_main,
             self._check_replay,
         )
+
+    def complete_kill(self) -> int:
+        """Have the watchdog, alone, end the kill that its journal holds; returns the exit code of the run."""
+        self._watchdog.start()
+        self._say(f"run {self._run.run_id}: risk_monitor pid {self._watchdog.pid}; main is not started")
+        return self.stop(self._watch(self._check_watchdog, self._check_completion))
+
+    def _watch(self, *checks: Callable[[], Outcome | None]) -> Outcome:
         while True:
             number = self._next_signal(_POLL_S)
             if number in STOP_SIGNALS:
@@ -130,19 +140,19 @@ class Supervisor:
 
     def stop(self, outcome: Outcome) -> int:
         """Stop everything in order and return the exit code of the run."""
-        if self._main.is_running:
-            self._say("stopping main ...")
-            if not self._stop_child(self._main, _MAIN_STOP_S):
-                self._say("main did not stop in time and was ended; the watchdog takes over what it left")
-                self._await_kill(self._death_s)
-        view = self._watchdog_view()
-        if view is not None and view.is_killing and self._watchdog.is_running:
+        self._stop_main()
+        view, watchdog_stop_s = self._watchdog_view(), _WATCHDOG_STOP_S
+        if view is not None and view.is_killing:
             self._say("a kill is in progress; waiting until the watchdog has proved its end ...")
-            self._await_kill_end(_KILL_S)
+            self._await_kill_end(KILL_S)
+        elif view is None or view.age_s(time.monotonic_ns()) > _SILENT_S:
+            # It can't say what it does (a full disk, perhaps). It may be killing, and ends by itself only after that.
+            watchdog_stop_s = KILL_S
         self._look_for_incident(is_last=True)
         killed = self._kill_said or self._is_killed()
-        if not self._stop_child(self._watchdog, _WATCHDOG_STOP_S):
+        if not self._stop_child(self._watchdog, watchdog_stop_s):
             self._say("risk_monitor did not stop in time and was ended")
+        killed = killed or self._watchdog.exit_code == ExitCode.HALTED
         if self._gateway is not None:
             self._stop_child(self._gateway, 5.0)
         if killed:
@@ -153,6 +163,17 @@ class Supervisor:
         if outcome.code != ExitCode.CLEAN:
             return outcome.code
         return main_code if main_code >= 0 else ExitCode.INTERNAL_ERROR
+
+    def _stop_main(self) -> None:
+        """Stop main; when it ended unasked, give the watchdog the time to notice that."""
+        if self._main.is_running:
+            self._say("stopping main ...")
+            if not self._stop_child(self._main, _MAIN_STOP_S):
+                self._say("main did not stop in time and was ended; the watchdog takes over what it left")
+        if self._has_main_died:
+            # Perhaps only a moment ago: the watchdog has not noticed it yet.
+            since = self._main_ended_at if self._main_ended_at is not None else time.monotonic()
+            self._await_kill(since + self._death_s - time.monotonic())
 
     # --- what ends a run ---------------------------------------------------------------------------------
 
@@ -186,7 +207,8 @@ class Supervisor:
         if self._watchdog.is_running:
             return None
         code = self._watchdog.exit_code
-        if code in _REFUSALS:
+        # Once it has run, a configuration that it can't use is no reason to leave the account without it.
+        if code in _REFUSALS and (code != ExitCode.USAGE or self._watchdog.starts == 1):
             return Outcome(text=f"risk_monitor refused to run (exit code {code})", code=code)
         now = time.monotonic()
         self._restarts.append(now)
@@ -232,6 +254,12 @@ class Supervisor:
             text="the replay ended before the kill did: the market is closed", code=ExitCode.HALTED
         )
 
+    def _check_completion(self) -> Outcome | None:
+        view = self._watchdog_view()
+        if view is None or not view.is_halted:
+            return None
+        return Outcome(text="the kill has ended", code=ExitCode.HALTED)
+
     # --- helpers -----------------------------------------------------------------------------------------
 
     def _look_for_incident(self, *, is_last: bool = False) -> None:
@@ -246,20 +274,28 @@ class Supervisor:
         view = read_watchdog(self._run.logs)
         return view if view is not None and view.run_id == self._run.run_id else None
 
+    @property
+    def _has_main_died(self) -> bool:
+        """Whether main ended without having stopped in order."""
+        in_order = _REFUSALS | {ExitCode.CLEAN, ExitCode.HALTED, -signal.SIGTERM}
+        return self._main.exit_code is not None and self._main.exit_code not in in_order
+
     def _is_killed(self) -> bool:
         view = self._watchdog_view()
         return view is not None and view.kill_reason is not None
 
     def _await_kill(self, timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
-        while not self._is_killed() and time.monotonic() < end and self._watchdog.is_running:
+        while not self._is_killed() and time.monotonic() < end and self._check_watchdog() is None:
             self._next_signal(_POLL_S)
 
     def _await_kill_end(self, timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             self._next_signal(_POLL_S)
-            if self._check_watchdog() is not None:
+            outcome = self._check_watchdog()
+            if outcome is not None:
+                self._say(f"{outcome.text}: look at the account at the broker")
                 return
             view = self._watchdog_view()
             if view is not None and view.is_halted:

@@ -23,7 +23,7 @@ class Benchmarks:
     vwap: float | None
     """Volume-weighted, from the decision through the bar of the last fill (or of the order's end)."""
     close: float | None
-    """Last bar of the session in which the order ended."""
+    """Last bar of the session in which the order ended, or after whose close."""
     next_open: float | None
     """First bar of the next session."""
     end: float | None
@@ -54,6 +54,9 @@ def measure(story: Story, marks: Marks, market_ns: int) -> Benchmarks:
     session_close = marks.session_close(end_ns)
     close = following = None
     if session_close is not None:
+        bars = [
+            bar for bar in bars if bar.end_ns <= session_close
+        ]  # what prints after the close is of its last bar
         following = marks.after(symbol, session_close)
         if marks.has_passed(session_close):
             close = marks.last_at(symbol, session_close)
@@ -80,5 +83,8 @@ def _begin(story: Story, marks: Marks) -> int:
     if story.purpose not in NOT_WORKED_FROM_THE_START or not story.fills:
         return story.created_ns
     first_ns = min(one.time_ns for one in story.fills.values())
+    close_ns = marks.session_close(first_ns)
+    if close_ns is not None:
+        first_ns = min(first_ns, close_ns)
     before = marks.last_at(story.symbol, first_ns - 1)
     return story.created_ns if before is None else before.end_ns

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 KEPT_SESSIONS = 4
 """Sessions whose bars are kept in memory: an order is measured by its own session and the next one's open."""
 
+NEXT_OPENING_NS = 24 * 3600 * 10**9
+"""No session opens sooner after the opening of the last one."""
+
 
 @dataclass(frozen=True, slots=True)
 class BookedFill:
@@ -39,11 +42,11 @@ class Fees:
     def book(self, exec_id: str, amount: Decimal) -> None:
         """Take a commission report, unless a later correction of it is known.
 
-        As in the ledger a correction counts only when its number is higher than the known one's.
+        As in the ledger a report counts unless a correction with a higher number is known.
         """
         base, revision = base_exec_id(exec_id), correction_number(exec_id)
         known = self._known.get(base)
-        if known is None or revision > known[0]:
+        if known is None or revision >= known[0]:
             self._known[base] = (revision, amount)
 
     def of(self, base: str) -> Decimal:
@@ -142,9 +145,13 @@ class Marks:
                 known.append(Mark(end_ns, first, high, low, close, volume))
 
     def session_close(self, time_ns: int) -> int | None:
-        """Find the session that ``time_ns`` lies in, its ends included, and return when it closes."""
+        """Return when the session closes, or closed, that a moment belongs to; None when that isn't known.
+
+        It is the newest that had opened by then: a closing auction prints seconds after the close, and reports come later still.
+        After `NEXT_OPENING_NS` another one may have opened that main has not seen.
+        """
         place = bisect_right(self._sessions, time_ns, key=itemgetter(0)) - 1
-        if place < 0 or time_ns > self._sessions[place][1]:
+        if place < 0 or time_ns >= self._sessions[place][0] + NEXT_OPENING_NS:
             return None
         return self._sessions[place][1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from core.errors import ConfigError
 from core.exit_codes import ExitCode
 from performance.tear_sheet.page import LibraryMissing, write_page
 from performance.tear_sheet.report_data import ReportData
+from strategy.base import Number, Strategy
 
 BENCHMARK = "benchmark"
 
@@ -38,13 +40,15 @@ def run(options: Namespace) -> ExitCode:
             [f"--strategy {weighted[0]}: each is traded alone with the whole equity; give no weight"]
         )
     study = open_study(Request.of(options))
-    runs = _alone(study) if options.strategy or not options.against else {}
-    runs |= _studies(options, taken=set(runs))
+    alone = study.strategies if options.strategy or not options.against else ()
+    runs = _each(study, alone)
+    runs |= _studies(options, taken={*runs, BENCHMARK})
     try:
         comparison = compare(runs, BENCHMARK)
     except ValueError as error:
         raise ConfigError([f"--mode compare: {error}"]) from None
-    folder = _write(options, study, runs, comparison)
+    parameters = {name: one.parameters._asdict() for name, one in zip(runs, alone, strict=False)}
+    folder = _write(options, study, runs, comparison, parameters)
     if options.json:
         print(json.dumps({"measures": _plain(comparison), "folder": str(folder)}, indent=2))
     else:
@@ -53,12 +57,13 @@ def run(options: Namespace) -> ExitCode:
     return ExitCode.CLEAN
 
 
-def _alone(study: Study) -> dict[str, ReportData]:
+def _each(study: Study, strategies: Sequence[Strategy]) -> dict[str, ReportData]:
+    """Run each strategy by itself; two of one name, as two versions of a file have, are told apart by a number."""
     settings = study.loaded.settings
-    runs = {}
-    for one in study.strategies:
+    runs: dict[str, ReportData] = {}
+    for one in strategies:
         result = run_backtest(settings, study.market, (one,), (1.0,), first_bar=study.first_bar)
-        runs[one.name] = report_data(result, study.market, settings)
+        runs[_free_name(one.name, {*runs, BENCHMARK})] = report_data(result, study.market, settings)
     return runs
 
 
@@ -71,12 +76,17 @@ def _studies(options: Namespace, taken: set[str]) -> dict[str, ReportData]:
         result = run_backtest(
             settings, study.market, study.strategies, study.weights, first_bar=study.first_bar
         )
-        name, number = path.stem, 2
-        while name in taken:
-            name, number = f"{path.stem} {number}", number + 1
+        name = _free_name(path.stem, taken)
         taken.add(name)
         runs[name] = replace(report_data(result, study.market, settings), title=name)
     return runs
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted} {number}", number + 1
+    return name
 
 
 def _plain(comparison: Comparison) -> dict[str, dict[str, float | None]]:
@@ -86,7 +96,13 @@ def _plain(comparison: Comparison) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _write(options: Namespace, study: Study, runs: dict[str, ReportData], comparison: Comparison) -> Path:
+def _write(
+    options: Namespace,
+    study: Study,
+    runs: dict[str, ReportData],
+    comparison: Comparison,
+    parameters: dict[str, dict[str, Number]],
+) -> Path:
     now = datetime.now(UTC)
     folder = study.loaded.folders.results / "backtests" / f"compare-{now:%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
@@ -98,7 +114,7 @@ def _write(options: Namespace, study: Study, runs: dict[str, ReportData], compar
         "config_sha256": study.loaded.sha256,
         "config": study.loaded.settings.model_dump(mode="json"),
         "data_sha256": study.market.sha256,
-        "strategies": {one.name: one.parameters._asdict() for one in study.strategies if one.name in runs},
+        "strategies": parameters,
         "against": [str(path) for path in options.against],
         "command": this_command(),
         "notes": list(comparison.notes),

@@ -18,6 +18,7 @@ from backtester.search.optimise_report import Course, course_of, course_section,
 from backtester.search.optimiser import BATCHES, Plan, Progress, new_study, search
 from backtester.search.ranking import Objective, rank
 from backtester.search.report import Outcome, as_json, text_of, write_report
+from backtester.search.space import Space
 from backtester.search.store import FOLDER, TrialStore
 from backtester.search.work import Work
 from backtester.study import Request, open_study
@@ -47,6 +48,8 @@ def run(options: Namespace) -> ExitCode:
         "batch": plan.batch,
         "objectives": [f"{one.metric}:{'max' if one.maximise else 'min'}" for one in plan.objectives],
         "min_fills": plan.min_fills,
+        # Only where it was asked for: what comes with --trials mustn't stand between a search and its continuation.
+        "keep_returns": options.keep_returns,
     }
     identity = study_identity("optimise", work, draw)
     with open_folder(study.loaded.folders.results, "optimise", identity) as folder:
@@ -55,7 +58,7 @@ def run(options: Namespace) -> ExitCode:
         proposed = new_study(plan)
         with (
             open_runner(work, options.cluster) as runner,
-            progress("optimise", min(plan.trials, space.size), unit="combinations") as advance,
+            progress("optimise", _total(plan, space, store), unit="combinations") as advance,
         ):
             seen = search(work, plan, proposed, runner, store, advance)
         course = course_of(work, plan, proposed)
@@ -80,6 +83,10 @@ def run(options: Namespace) -> ExitCode:
     return ExitCode.CLEAN
 
 
+def _total(plan: Plan, space: Space, store: TrialStore) -> int:
+    return min(max(plan.trials, store.chunks() * plan.batch), space.size)
+
+
 def _plan(options: Namespace) -> Plan:
     objectives = tuple(Objective.of(text, "--objective") for text in options.objective or [options.metric])
     if len({one.metric for one in objectives}) < len(objectives):
@@ -98,6 +105,8 @@ def _notes(plan: Plan, work: Work, seen: Progress) -> tuple[str, ...]:
     notes = []
     if seen.found:
         notes.append(f"{seen.found:,} combinations were done before and found in the folder")
+    if seen.found > -(-plan.trials // plan.batch) * plan.batch:
+        notes.append(f"{plan.trials:,} were asked for, but all that were tried are ranked and count for luck")
     if seen.example is not None:
         notes.append(f"skipped, for instance: {seen.example}")
     if work.space.size <= plan.trials:

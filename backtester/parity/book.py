@@ -93,13 +93,15 @@ class ParityBook:
         )
 
     def _pay(self, paid: Paid) -> None:
+        amount = paid.amount
         if paid.exec_id:
-            fee = Commission(exec_id=paid.exec_id, amount=-paid.amount, currency="USD")
-            if self.ledger.apply_commission(fee) is not Applied.NEW:
+            fee = Commission(exec_id=paid.exec_id, amount=-amount, currency="USD")
+            amount += self.ledger.charged(paid.exec_id)
+            if self.ledger.apply_commission(fee) is Applied.DUPLICATE:
                 return
         else:
-            self.ledger.adjust_cash(paid.amount)
-        self.settled = self.settled.after_payment(paid.amount)
+            self.ledger.adjust_cash(amount)
+        self.settled = self.settled.after_payment(amount)
 
     def _begin(self, day: date) -> float | None:
         if day == self._session:

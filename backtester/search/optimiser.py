@@ -79,6 +79,9 @@ def search(
 ) -> Progress:
     """Propose, score and tell, batch by batch, until there are enough or no combination is left.
 
+    All that was saved is played again, also beyond what is asked for now: who looked at more combinations before has seen
+    them, and the best is the best of all of them.
+
     Parameters
     ----------
     work, plan
@@ -94,7 +97,8 @@ def search(
     """
     seen, kinds = Progress(), work.kinds()
     for batch in count():
-        if len(seen.known) >= plan.trials or len(seen.known) + len(seen.conflicts) >= work.space.size:
+        is_enough = len(seen.known) >= plan.trials and not store.has(batch)
+        if is_enough or len(seen.known) + len(seen.conflicts) >= work.space.size:
             return seen
         study.sampler = new_sampler(plan, batch)
         asked = _ask(work, kinds, study, seen, plan.batch, np.random.default_rng([plan.seed, batch, 1]))

@@ -45,6 +45,10 @@ class TrialStore:
         """Whether a chunk is done."""
         return self.path(first).is_file()
 
+    def chunks(self) -> int:
+        """Count the chunks that are done."""
+        return sum(1 for _ in self.folder.glob("*.parquet"))
+
     def write(self, first: int, part: Part) -> None:
         """Save a chunk. Its returns come first: what has its Parquet file is complete."""
         self.before_saving(first, part)

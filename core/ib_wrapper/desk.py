@@ -82,8 +82,10 @@ class RequestDesk:
         self.by_id = IdRequests()
         self.times = TimeRequests()
         self.plain = {
-            Plain.POSITIONS: PlainRequests(Plain.POSITIONS, lambda: self._tell("reqPositions")),
-            Plain.OPEN_ORDERS: PlainRequests(Plain.OPEN_ORDERS, lambda: self._tell("reqAllOpenOrders")),
+            Plain.POSITIONS: PlainRequests(Plain.POSITIONS, lambda: self._tell("reqPositions"), clock),
+            Plain.OPEN_ORDERS: PlainRequests(
+                Plain.OPEN_ORDERS, lambda: self._tell("reqAllOpenOrders"), clock
+            ),
         }
         self.timed_out = 0
 

@@ -7,6 +7,7 @@ answer is never older than its question.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,12 +16,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
+from core.clock import Clock
 from core.errors import RetryLater
 from core.ib_wrapper.order_ids import FIRST_REQUEST_ID
 from core.vocabulary import Unknown
 
 T = TypeVar("T")
 _LAST_REQUEST_ID: Final = 2_147_000_000
+# An answer may have been lost, and a kill may wait for it: the request goes out again meanwhile.
+_ASK_AGAIN_NS: Final = 1_000_000_000
+# An End that hasn't come for so long never comes. Twice as long as a question waits: no End of a slow line is given up.
+_NEVER_NS: Final = 20_000_000_000
 
 
 class Plain(Enum):
@@ -134,21 +140,31 @@ class IdRequests:
 class PlainRequests:
     """Questions of one sort that carry no id: one under way, and one that waits for it.
 
+    Which End is whose? Ends come in the order of the requests, at most one for each. So the first End is ours after as
+    many as earlier requests still owe; any later one is newer yet. A question whose answer is late or lost sends its
+    request again every second and takes the first End of any of them; the others are owed from then on.
+
+    An End that is owed may never come: TWS forgot it, or the line lost it. Then the End that was taken for it was ours,
+    so for each End that is passed over the request goes out once more, at once. A debt that isn't real costs a round
+    trip, never a time-out, until it is forgotten. It must not be forgotten sooner: on a line slower than our patience
+    each question would be given the answer of the one before.
+
     Parameters
     ----------
     send
         Sends the request; raises ``RetryLater`` when it can't.
     """
 
-    def __init__(self, sort: Plain, send: Callable[[], None]) -> None:
+    def __init__(self, sort: Plain, send: Callable[[], None], clock: Clock) -> None:
         self._sort = sort
         self._send = send
+        self._clock = clock
         self._lock = threading.RLock()
         self._current: Question[Any] | None = None
         self._next: Question[Any] | None = None
-        # Ends that timed-out questions still owe: the first End after one of those isn't ours.
-        self._owed = 0
-        self._ends_seen = 0
+        # When the requests were sent whose Ends are still to come: of the question under way, and of earlier ones.
+        self._own: list[int] = []
+        self._owed: list[int] = []
 
     def ask(self, question: Question[T]) -> Future[T | Unknown]:
         """Ask now, or share the question that follows the one under way."""
@@ -169,30 +185,35 @@ class PlainRequests:
     def complete(self) -> None:
         """Take the broker's End of this sort."""
         with self._lock:
+            now = self._clock.monotonic_ns()
+            self._owed = [sent for sent in self._owed if now - sent < _NEVER_NS]
             if self._current is None:
-                self._owed = max(0, self._owed - 1)
+                del self._owed[:1]
                 return
-            if self._owed > 0:
-                # The End of a question that had timed out; what came so far belongs to that one.
-                self._owed -= 1
-                self._ends_seen += 1
+            if self._owed:
+                # The End of an earlier request; what came so far belongs to that one.
+                del self._owed[0]
                 self._current.parts.clear()
+                self._send_again(now)
                 return
             done, self._current = self._current, None
+            self._owed = self._own[1:]
             answer = done.finish(done.parts)
             self._start_next()
         resolve(done.future, answer)
 
     def expire(self, now_ns: int) -> list[str]:
-        """End the questions whose deadline has passed; return their names."""
+        """End the questions whose deadline has passed, send late ones again; return the names of those that ended."""
         with self._lock:
             overdue: list[Question[Any]] = []
             if self._current is not None and self._current.deadline_ns <= now_ns:
                 overdue.append(self._current)
                 self._current = None
-                # An End that came meanwhile shows that the debt was imaginary: that End was lost, or it was ours.
-                self._owed = 0 if self._ends_seen else self._owed + 1
+                self._owed += self._own
                 self._start_next()
+            elif self._current is not None and now_ns - self._own[-1] >= _ASK_AGAIN_NS:
+                # What has come stays: the answer may be on its way, and cut in two it would be no answer.
+                self._send_again(now_ns)
             if self._next is not None and self._next.deadline_ns <= now_ns:
                 overdue.append(self._next)
                 self._next = None
@@ -205,7 +226,7 @@ class PlainRequests:
         with self._lock:
             ended = [q for q in (self._current, self._next) if q is not None]
             self._current = self._next = None
-            self._owed = 0
+            self._owed = []
         for question in ended:
             resolve(question.future, unknown)
 
@@ -216,12 +237,18 @@ class PlainRequests:
 
     def _start(self, question: Question[Any]) -> None:
         self._current = question
-        self._ends_seen = 0
+        self._own = [self._clock.monotonic_ns()]
         try:
             self._send()
         except RetryLater:
             self._current = None
             resolve(question.future, Unknown.DISCONNECTED)
+
+    def _send_again(self, now_ns: int) -> None:
+        """Send the request of the question under way once more; without a connection its end is near anyway."""
+        self._own.append(now_ns)
+        with contextlib.suppress(RetryLater):
+            self._send()
 
 
 class TimeRequests:

@@ -55,14 +55,17 @@ def read(path: Path, after: int = 0, kinds: Collection[str] | None = None) -> Ge
     FileNotFoundError
         When there is no such file.
     JournalCorrupt
-        When it can't be read. The hash chain is not checked here: see ``verify``.
+        When it can't be read, whether it is damaged or may not be opened. The hash chain is not checked here: see
+        ``verify``.
     """
-    with closing(connect_read_only(path)) as connection:
-        try:
+    try:
+        with closing(connect_read_only(path)) as connection:
             for row in _rows(connection, after, kinds):
                 yield record_of(row)
-        except (sqlite3.Error, ValueError) as error:
-            raise JournalCorrupt(f"the journal {path} can't be read: {error}") from error
+    except FileNotFoundError:
+        raise
+    except (sqlite3.Error, OSError, ValueError, TypeError, RecursionError) as error:
+        raise JournalCorrupt(f"the journal {path} can't be read: {error}") from error
 
 
 def _rows(connection: sqlite3.Connection, after: int, kinds: Collection[str] | None) -> Iterator[Row]:

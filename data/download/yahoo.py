@@ -1,15 +1,18 @@
 """Bars, splits and dividends from Yahoo's chart service, which needs no key and comes without a promise.
 
-Prices are adjusted for splits, not for dividends. Yahoo gives dividends in today's shares; the store keeps them in the
-shares of their own day, so they are multiplied by the ratios of the splits since. Yahoo stores prices as 32-bit
-floats: the shortest decimal that gives the same float is taken, so that 125.07 doesn't become 125.06999969.
+Prices are adjusted for splits, not for dividends, and all of it to today's shares, whatever span is asked for. The store
+keeps dividends in the shares of their own day, so they are multiplied by the ratios of all splits since, and those splits
+go into the store with them, also where they lie behind the span. Yahoo stores prices as 32-bit floats: the shortest
+decimal that gives the same float is taken, so that 125.07 doesn't become 125.06999969.
+
+During a session Yahoo puts one more row behind its bars: the last trade, stamped with its second. That isn't a bar.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +28,8 @@ from data.store.schema import PriceKind
 URL: Final = "https://query1.finance.yahoo.com"
 INTERVALS: Final = {60: "1m", 120: "2m", 300: "5m", 900: "15m", 1800: "30m", 3600: "60m", DAILY: "1d"}
 _DAYS_A_REQUEST: Final = {60: 7, DAILY: 20_000}  # 50 for the others: Yahoo gives 60 days of them
+# Sessions begin on it, everywhere, and with them the bars (in India at 9:15, whatever their size).
+_CLOCK_S: Final = 300
 
 
 class _Meta(BaseModel):
@@ -75,8 +80,15 @@ class _Answer(BaseModel):
     chart: _Chart
 
 
-def fetch_yahoo(source: HttpSource, symbol: str, size_s: int, first: date, last: date) -> Fetched:
-    """Bars of a symbol between two dates, both included.
+def fetch_yahoo(
+    source: HttpSource, symbol: str, size_s: int, first: date, last: date, *, today: date | None = None
+) -> Fetched:
+    """Bars and actions of a symbol between two dates, both included, and its splits from then to today.
+
+    Parameters
+    ----------
+    today
+        Day (UTC) up to whose splits Yahoo adjusts; None for that of the clock.
 
     Raises
     ------
@@ -90,24 +102,41 @@ def fetch_yahoo(source: HttpSource, symbol: str, size_s: int, first: date, last:
     stamps: list[int] = []
     columns: list[list[float]] = [[], [], [], [], []]
     actions: set[CorporateAction] = set()
-    empty = 0
+    empty = between = 0
     begin = first
     while begin <= last:
         end = min(begin + step, last + timedelta(days=1))
         result = _ask(source, symbol, size_s, begin, end)
         zone = _zone(result.meta.exchange_zone)
-        empty += _append(result, size_s, zone, stamps, columns)
-        actions |= set(_actions(symbol, result.events, zone))
+        left_out = _append(result, size_s, zone, stamps, columns)
+        empty, between = empty + left_out[0], between + left_out[1]
+        actions |= {one for one in _actions(symbol, result.events, zone) if first <= one.day <= last}
         begin = end
-    notes = (f"{symbol}: {empty} rows of Yahoo without prices left out",) if empty else ()
+    today = today or datetime.now(UTC).date()
+    if last < today:
+        actions |= _later_splits(source, symbol, first, last, today)
+    notes = []
+    if empty:
+        notes.append(f"{symbol}: {empty} rows of Yahoo without prices left out")
+    if between:
+        notes.append(f"{symbol}: {between} rows of Yahoo that begin inside another bar left out")
     return Fetched(
         symbol=symbol,
         size_s=size_s,
         rows=rows_of(symbol, size_s, stamps, columns, f"yahoo: {symbol}"),
         prices=PriceKind.SPLITS,
         actions=tuple(sorted(_in_own_shares(one, actions) for one in actions)),
-        notes=notes,
+        notes=tuple(notes),
     )
+
+
+def _later_splits(
+    source: HttpSource, symbol: str, first: date, last: date, today: date
+) -> set[CorporateAction]:
+    # From the first day on, although only what lies behind the last is wanted: Yahoo may refuse a span without bars.
+    result = _ask(source, symbol, DAILY, first, today + timedelta(days=1))
+    found = _actions(symbol, result.events, _zone(result.meta.exchange_zone))
+    return {one for one in found if one.kind is ActionKind.SPLIT and one.day > last}
 
 
 def _ask(source: HttpSource, symbol: str, size_s: int, begin: date, end: date) -> _Result:
@@ -135,12 +164,17 @@ def _ask(source: HttpSource, symbol: str, size_s: int, begin: date, end: date) -
 
 def _append(
     result: _Result, size_s: int, zone: ZoneInfo, stamps: list[int], columns: list[list[float]]
-) -> int:
-    """Add a result's rows; return how many had no prices (Yahoo writes null where nothing traded)."""
+) -> tuple[int, int]:
+    """Add a result's rows; return how many had no prices (Yahoo writes null where nothing traded), or were no bars."""
     quote = result.indicators.quote[0]
-    empty = 0
+    empty = between = 0
+    before_s = stamps[-1] // NS_PER_S if stamps else None
     lists = (quote.open, quote.high, quote.low, quote.close, quote.volume)
     for start_s, *values in zip(result.timestamp, *lists, strict=True):
+        if size_s != DAILY and _is_between(start_s, before_s, size_s):
+            between += 1
+            continue
+        before_s = start_s
         if any(value is None for value in values[:4]):
             empty += 1
             continue
@@ -150,7 +184,14 @@ def _append(
             stamps.append(start_s * NS_PER_S)
         for column, value in zip(columns, values, strict=True):
             column.append(_shortest(value))
-    return empty
+    return empty, between
+
+
+def _is_between(start_s: int, before_s: int | None, size_s: int) -> bool:
+    """Whether a row begins off the clock, or inside the bar before it (60-minute bars don't begin at full hours only)."""
+    if start_s % math.gcd(size_s, _CLOCK_S):
+        return True
+    return before_s is not None and 0 < start_s - before_s < size_s
 
 
 def _shortest(value: float | None) -> float:

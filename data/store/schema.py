@@ -66,6 +66,12 @@ def fetch(connection: DuckDBPyConnection, sql: str, parameters: object = ()) -> 
     return connection.execute(sql, parameters).fetchall()
 
 
+def is_unfinished(connection: DuckDBPyConnection) -> bool:
+    """Whether the tables, or the version that comes after them, are still to be written."""
+    tables = {str(row[0]) for row in fetch(connection, "SHOW TABLES")}
+    return not tables or ("about" in tables and not fetch(connection, "SELECT 1 FROM about LIMIT 1"))
+
+
 def check_version(connection: DuckDBPyConnection, path: Path) -> None:
     """Refuse a file that isn't a store, or a later version's.
 

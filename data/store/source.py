@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from data.bar_sizes import parse_size, size_text
-from data.bar_table import DataError
-from data.corporate_actions import CorporateAction, adjust_for_splits, known_splits, not_in_the_prices
+from data.bar_table import NS_PER_S, BarTable, DataError
+from data.corporate_actions import (
+    ActionKind,
+    CorporateAction,
+    adjust_for_splits,
+    known_splits,
+    not_in_the_prices,
+)
 from data.csv_bars import calendar_over
 from data.exchange_calendar import ExchangeCalendar
 from data.quality.findings import Policies
@@ -63,7 +70,21 @@ def open_store(
     return StoreBars(
         check_tables(tables, calendar, policies, known_splits(actions)),
         calendar,
-        not_in_the_prices(actions, **in_prices),
+        not_in_the_prices(_splits_within(tables, actions, kind.prices), **in_prices),
+    )
+
+
+def _splits_within(
+    tables: Mapping[str, BarTable], actions: Sequence[CorporateAction], prices: PriceKind
+) -> tuple[CorporateAction, ...]:
+    """Leave out splits behind the last raw bar: those prices were never divided by them, so dividends mustn't be."""
+    if prices is not PriceKind.RAW:
+        return tuple(actions)
+    return tuple(
+        one
+        for one in actions
+        if one.kind is not ActionKind.SPLIT
+        or one.day <= datetime.fromtimestamp(int(tables[one.symbol].end_ns[-1]) // NS_PER_S, UTC).date()
     )
 
 

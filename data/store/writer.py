@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from data.bar_table import BarTable, DataError
 from data.corporate_actions import CorporateAction
-from data.store.schema import TABLES, VERSION, Series, check_version, fetch, reading_copy
+from data.store.schema import TABLES, VERSION, Series, check_version, fetch, is_unfinished, reading_copy
 
 _KEY: Final = ("symbol", "size_s", "source", "prices")
 _VALUES: Final = ("open", "high", "low", "close", "volume")
@@ -51,13 +51,14 @@ class HistoryWriter:
     def __init__(self, path: Path, *, wait_s: float = 5.0) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
         self._connection = _connect(path, wait_s)
         try:
-            if is_new or not fetch(self._connection, "SHOW TABLES"):
-                for statement in TABLES:
-                    fetch(self._connection, statement)
-                fetch(self._connection, "INSERT INTO about VALUES (?)", [VERSION])
+            if is_unfinished(self._connection):
+                # In one transaction: killed in between, it leaves no tables, and the next writer makes them.
+                with self.transaction():
+                    for statement in TABLES:
+                        fetch(self._connection, statement)
+                    fetch(self._connection, "INSERT INTO about VALUES (?)", [VERSION])
             check_version(self._connection, path)
         except BaseException:
             self._connection.close()
@@ -108,12 +109,23 @@ class HistoryWriter:
     def put_actions(
         self, source: str, symbol: str, first: date, last: date, actions: Iterable[CorporateAction]
     ) -> None:
-        """Replace what a source says of a symbol between two days, both included."""
+        """Replace what a source says of a symbol between two days, both included.
+
+        An action outside of them replaces those of its own day and kind only.
+        """
+        actions = tuple(actions)
         fetch(
             self._connection,
             "DELETE FROM actions WHERE source = ? AND symbol = ? AND day BETWEEN ? AND ?",
             [source, symbol, first, last],
         )
+        for action in actions:
+            if not first <= action.day <= last:
+                fetch(
+                    self._connection,
+                    "DELETE FROM actions WHERE source = ? AND symbol = ? AND day = ? AND kind = ?",
+                    [source, symbol, action.day, action.kind.value],
+                )
         for action in actions:
             fetch(
                 self._connection,

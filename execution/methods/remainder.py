@@ -16,6 +16,9 @@ TIME_IS_OVER: Final = "its time is over"
 INACTIVE: Final = "inactive at the broker"
 """Reason of our cancel of an order that the broker took and does not work."""
 
+_MAY_BE_FOLLOWED: Final = frozenset({"", TIME_IS_OVER, INACTIVE})
+"""Details of an order that is ending, or has ended, behind which something may come. Any other is a withdrawal."""
+
 _EARLY_NS: Final = 45 * NS  # the broker ends a sliced order at its end time, before we would
 
 
@@ -43,6 +46,17 @@ def time_is_over(state: OrderState, market_ns: int) -> bool:
     if order.until_ns is None or order.purpose is Purpose.STOP or not state.is_live:
         return False
     return market_ns >= order.until_ns and state.phase is not OrderPhase.CANCELLING
+
+
+def is_withdrawn(state: OrderState) -> bool:
+    """Whether an order is being cancelled for good: nothing follows it, even if the broker refuses it in the end."""
+    return state.phase is OrderPhase.CANCELLING and state.detail not in _MAY_BE_FOLLOWED
+
+
+def withdraws(state: OrderState, reason: str) -> bool:
+    """Whether ``reason`` is news about an order that is being cancelled already: now nothing is to follow it."""
+    has_rest = state.order.method is not None and state.order.purpose is not Purpose.STOP
+    return has_rest and state.detail in _MAY_BE_FOLLOWED and reason not in _MAY_BE_FOLLOWED
 
 
 def remainder_of(state: OrderState, market_ns: int, policy: str) -> Remainder | None:

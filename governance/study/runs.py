@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,10 +73,10 @@ class Plan:
 
 
 def study_changes(paths: int, jitter_paths: int) -> dict[str, dict[str, object]]:
-    """Say what the study changes in the mandate, besides the sizes of the Monte Carlo."""
+    """Say what the study changes in the mandate, besides the sizes of the Monte Carlo: simulated bars are daily and end in 2020."""
     return {
         "parity": {"required": False},
-        "bars": {"same_size": False},
+        "bars": {"same_size": False, "max_age_days": 36_500},
         "monte_carlo": {"paths": paths, "jitter_paths": jitter_paths},
         "probation": {"paths": paths},
     }
@@ -86,12 +86,12 @@ def run_one(world: World, seed: int, plan: Plan) -> dict[str, Any]:
     """Recalibrate on one market; return what came of it."""
     with tempfile.TemporaryDirectory(prefix="governance-") as name:
         folder = Path(name)
-        shutil.copy(ROOT / "config.yaml", folder / "config.yaml")
         _write_mandate(plan, folder / FILE_NAME)
         spec = plan.spec
         if world is World.CHEAT:
             spec = Spec(**{**asdict(spec), "symbols": _CHEAT_SYMBOLS})
         write_market(world, seed, spec, folder / "bars")
+        write_config(folder / "config.yaml", [path.stem for path in (folder / "bars").iterdir()])
         words = [
             "--config",
             str(folder / "config.yaml"),
@@ -128,6 +128,15 @@ def run_one(world: World, seed: int, plan: Plan) -> dict[str, Any]:
         "figures": figures,
         "guards": guards,
     }
+
+
+def write_config(path: Path, symbols: Iterable[str]) -> None:
+    """Write the configuration with another universe, for only its symbols can be evidence."""
+    universe = f"  symbols: [{', '.join(sorted(symbols))}]"
+    text, count = re.subn(r"(?m)^  symbols: .*$", universe, (ROOT / "config.yaml").read_text())
+    if count != 1:
+        raise RuntimeError("config.yaml: universe.symbols isn't where it was")
+    path.write_text(text)
 
 
 def _write_mandate(plan: Plan, path: Path) -> None:

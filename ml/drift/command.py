@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backtester.market import align
+from backtester.market import Market, align
 from core.clock import SystemClock
 from core.config_loader import load_settings
-from core.errors import BackstopError, ConfigError
+from core.config_schema import Settings
+from core.errors import BackstopError, ConfigError, Rejected
 from core.exit_codes import ExitCode
 from core.restrictions import RestrictionFolder
 from data.bar_table import DataError
@@ -27,7 +28,8 @@ _EPILOG = """examples:
   python -m ml.drift --data bars --strategy momentum --dry-run    measure only
   python -m ml.drift --data skfolio --history                     how far such features move in ordinary times
 
-A step up counts at once, a step down only after three calm reports. What stands: python -m scripts.restrictions
+A step up counts at once, a step down only after three calm reports, each on bars that reach further than before. A strategy
+that can't be measured holds up no other one; the exit code is 1 then. What stands: python -m scripts.restrictions
 """
 
 
@@ -53,29 +55,39 @@ def main(arguments: Sequence[str]) -> int:
             if options.strategy
             else [one.name for one in settings.strategies if one.enabled]
         )
-        for name in names:
-            try:
-                report = run_drift(
-                    name,
-                    settings,
-                    market,
-                    options.journal,
-                    folders,
-                    window_sessions=options.sessions,
-                    act=not options.dry_run,
-                )
-            except NoModel as error:
-                print(error)
-                continue
-            print("\n".join(lines_of(report)))
-            print(f"  report: {folders.reports / f'{name}.html'}")
+        measured = [_measure(name, settings, market, folders, options) for name in names]
+        return ExitCode.CLEAN if all(measured) else ExitCode.INTERNAL_ERROR
     except (ConfigError, DataError) as error:
         print("\n".join(error.problems), file=sys.stderr)
         return ExitCode.USAGE
     except (BackstopError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return ExitCode.INTERNAL_ERROR
-    return ExitCode.CLEAN
+
+
+def _measure(
+    name: str, settings: Settings, market: Market, folders: DriftFolders, options: argparse.Namespace
+) -> bool:
+    """Measure one strategy; whether that could be done, or there is nothing to measure."""
+    try:
+        report = run_drift(
+            name,
+            settings,
+            market,
+            options.journal,
+            folders,
+            window_sessions=options.sessions,
+            act=not options.dry_run,
+        )
+    except NoModel as error:
+        print(error)
+        return True
+    except (Rejected, OSError, ValueError) as error:
+        print(f"{name}: not measured: {error}", file=sys.stderr)
+        return False
+    print("\n".join(lines_of(report)))
+    print(f"  report: {folders.reports / f'{name}.html'}")
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,6 +27,8 @@ def lines_of(report: DriftReport) -> list[str]:
     lines += [f"  {one.name:<24}{_value(one):>8}  {_level(one):<12}{one.detail}" for one in report.checks]
     if state.calm:
         lines.append(f"  {state.calm} calm reports in a row")
+    if not report.is_news:
+        lines.append(f"  {_no_news(report)}")
     return lines
 
 
@@ -46,13 +48,18 @@ def page_of(report: DriftReport, reference: Reference, evidence: Evidence) -> Pa
         columns=["measure", "value", "level", "warn from", "halve from", "stop from", "what was measured"],
         rows=[[one.name, _value(one), _level(one), *_limits(one), one.detail] for one in report.checks],
     )
+    words = [report.reason] if report.is_news else [report.reason, _no_news(report)]
     return Page(
         title=f"Drift of {report.strategy} {report.version}",
         sections=[
-            Section(title="Summary", blocks=[tiles, Text(paragraphs=[report.reason]), checks]),
+            Section(title="Summary", blocks=[tiles, Text(paragraphs=words), checks]),
             Section(title="Features", blocks=[_features(reference, evidence)]),
         ],
     )
+
+
+def _no_news(report: DriftReport) -> str:
+    return f"the bars reach no further than those of {report.state.session}, which were judged before: no calm report is counted"
 
 
 def _features(reference: Reference, evidence: Evidence) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,9 @@ def run_drift(
     act
         False writes no restriction and no state, and only measures.
 
+    The level and the session that it was found on are written in one, after the restriction: killed in between, the next
+    run finds the old state and comes to the same.
+
     Raises
     ------
     NoModel
@@ -90,13 +94,16 @@ def run_drift(
         When the model or the remembered state is damaged; what is restricted stays restricted.
     """
     loaded = _model_in_use(folders.registry, strategy)
-    reference = Reference.from_json(
-        read_file(folders.registry / strategy, loaded.version, loaded.manifest, REFERENCE_FILE)
-    )
+    reference = _reference_of(folders.registry / strategy, loaded)
     evidence = gather(loaded, settings, market, journal, window_sessions)
     state_file = folders.reports / f"{strategy}.json"
     report = drift_report(
-        strategy, loaded.version, reference, evidence, _state_of(state_file), thresholds=thresholds
+        strategy,
+        loaded.version,
+        reference,
+        evidence,
+        _state_of(state_file),
+        thresholds=thresholds,
     )
     folders.reports.mkdir(parents=True, exist_ok=True)
     if act:
@@ -138,6 +145,7 @@ def gather(
         won = np.array([(one.earned or 0.0) > 0 for one in ended], dtype=np.int64)
         returns = live_returns(read(journal, kinds=KINDS), strategy)
     return Evidence(
+        session=market.sessions[-1].date,
         features={name: recent[:, place] for place, name in enumerate(names)},
         probabilities=likely,
         won=won,
@@ -163,13 +171,26 @@ def _model_in_use(registry: Path, strategy: str) -> LoadedModel:
     return read_version(registry / strategy, use.version, use.manifest_sha256)
 
 
+def _reference_of(own: Path, loaded: LoadedModel) -> Reference:
+    data = read_file(own, loaded.version, loaded.manifest, REFERENCE_FILE)
+    try:
+        return Reference.from_json(data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Rejected(f"{own / loaded.version / REFERENCE_FILE}: {type(error).__name__}: {error}") from error
+
+
 def _state_of(path: Path) -> DriftState:
     try:
         content = json.loads(path.read_bytes())
-        return DriftState(level=Level(content["level"]), calm=int(content["calm"]))
+        session = content.get("session")  # files of earlier versions have none
+        return DriftState(
+            level=Level(content["level"]),
+            calm=int(content["calm"]),
+            session=None if session is None else date.fromisoformat(session),
+        )
     except FileNotFoundError:
         return DriftState()
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Rejected(
             f"{path}: what the last report found can't be read ({error}); the restriction stands. Delete the file to begin anew"
         ) from error
@@ -181,6 +202,7 @@ def _content(report: DriftReport) -> bytes:
         "version": report.version,
         "level": int(report.state.level),
         "calm": report.state.calm,
+        "session": None if report.state.session is None else report.state.session.isoformat(),
         "asked": int(report.asked),
         "reason": report.reason,
         "checks": [

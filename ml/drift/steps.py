@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import IntEnum
 
 import numpy as np
@@ -88,10 +89,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftState:
-    """What is remembered from report to report: the level, and the calm reports in a row."""
+    """What is remembered from report to report.
+
+    Attributes
+    ----------
+    level, calm
+        The step that stands, and the calm reports in a row.
+    session
+        Last session of the bars at the last report that could be a calm one; None before the first.
+    """
 
     level: Level = Level.CALM
     calm: int = 0
+    session: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +110,8 @@ class Evidence:
 
     Attributes
     ----------
+    session
+        The last one of the bars.
     features
         Recent values by feature, each of shape (rows,).
     probabilities, won
@@ -108,6 +120,7 @@ class Evidence:
         Of live round trips, as fractions of their value at entry, shape (trips,).
     """
 
+    session: date
     features: dict[str, FloatArray]
     probabilities: FloatArray
     won: IntArray
@@ -116,10 +129,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftReport:
-    """The checks, the level that they ask for, and the state that follows."""
+    """The checks, the level that they ask for, and the state that follows.
+
+    ``is_news`` is False when the bars end where they did at an earlier report: then nothing comes down.
+    """
 
     strategy: str
     version: str
+    is_news: bool
     checks: tuple[Check, ...]
     asked: Level
     before: DriftState
@@ -149,6 +166,9 @@ def drift_report(
 ) -> DriftReport:
     """Measure everything and decide what follows.
 
+    A step up counts at any time. A calm report counts only when the bars have come further than at the last one that could be
+    calm: so no session counts twice, however often it is measured, and bars that nobody updates never lift anything.
+
     Parameters
     ----------
     strategy, version
@@ -165,9 +185,21 @@ def drift_report(
     )
     counted = [one for one in checks if one.counts and one.limits is not None]
     asked = _worst(counted, 1.0)
-    state = _next(before, asked, _worst(counted, thresholds.leave), thresholds, any_counted=bool(counted))
+    is_news = before.session is None or evidence.session > before.session
+    state = before
+    if asked >= before.level or is_news:
+        lingering = _worst(counted, thresholds.leave)
+        state = _next(before, asked, lingering, thresholds, any_counted=bool(counted))
+    if is_news:
+        state = replace(state, session=evidence.session)
     return DriftReport(
-        strategy=strategy, version=version, checks=checks, asked=asked, before=before, state=state
+        strategy=strategy,
+        version=version,
+        is_news=is_news,
+        checks=checks,
+        asked=asked,
+        before=before,
+        state=state,
     )
 
 
@@ -181,12 +213,12 @@ def _next(
 ) -> DriftState:
     """Climb at once; come down one level after enough calm reports. No evidence is no calm."""
     if asked >= before.level:
-        return DriftState(level=asked, calm=0)
+        return replace(before, level=asked, calm=0)
     if lingering >= before.level or not any_counted:
-        return DriftState(level=before.level, calm=0)
+        return replace(before, calm=0)
     if before.calm + 1 >= thresholds.calm_reports:
-        return DriftState(level=Level(before.level - 1), calm=0)
-    return DriftState(level=before.level, calm=before.calm + 1)
+        return replace(before, level=Level(before.level - 1), calm=0)
+    return replace(before, calm=before.calm + 1)
 
 
 def _feature_checks(reference: Reference, evidence: Evidence, thresholds: Thresholds) -> list[Check]:

@@ -3,13 +3,16 @@
 A file is evidence and priors; the posterior is worked out when it is read, so two readers can't differ. Nothing in it
 is executed. A file whose hash, version, features or methods don't fit is refused, and whoever asked has to do without
 the wheel.
+
+Two files can't be replaced at once. So the hash file first names the old model and the new one, then the model is replaced, then
+the hash file names the new one alone: whenever a process is killed, what stands is a whole model whose hash is named.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +58,7 @@ def hash_path(path: Path) -> Path:
 
 
 def write_model(path: Path, model: WheelModel) -> str:
-    """Write a model and its hash; return the hash. The old files stand until the new ones are complete."""
+    """Write a model and its hash; return the hash. A reader finds the old model or the new one at any moment."""
     content = {
         "version": VERSION,
         "features": list(FEATURES),
@@ -67,12 +70,47 @@ def write_model(path: Path, model: WheelModel) -> str:
         "evidence": {name: getattr(model.evidence, name).tolist() for name in _ARRAYS},
     }
     data = json.dumps(content, indent=1, sort_keys=True, allow_nan=False).encode()
-    digest = hashlib.sha256(data).hexdigest()
+    return _replace(path, data)
+
+
+def copy_model(path: Path, to: Path) -> None:
+    """Put the model that stands at ``path`` also at ``to``, as safely as `write_model`.
+
+    Raises
+    ------
+    FileNotFoundError, UnusableModel
+        When there is none, or its hash doesn't match.
+    """
+    _replace(to, _trusted(path)[0])
+
+
+def _replace(path: Path, data: bytes) -> str:
+    digest = _digest(data)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A reader between the two writes finds a hash that doesn't fit, and refuses: better than a model of no hash.
+    # Of the hashes only that of what stands is kept: a file that was tampered with isn't made good by this.
+    standing = _digest(path.read_bytes()) if path.exists() else ""
+    _name(path, [*(one for one in _named(path) if one == standing), digest])
     write_atomic(path, data, mode=0o644)
-    write_atomic(hash_path(path), f"{digest}  {path.name}\n".encode(), mode=0o644)
+    _name(path, [digest])
     return digest
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _name(path: Path, digests: Sequence[str]) -> None:
+    text = "".join(f"{one}  {path.name}\n" for one in digests)
+    write_atomic(hash_path(path), text.encode(), mode=0o644)
+
+
+def _named(path: Path) -> list[str]:
+    """Hashes that the file beside a model names; none when there is no such file."""
+    try:
+        lines = hash_path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line.split()[0] for line in lines if line.strip()]
 
 
 def read_model(path: Path) -> WheelModel:
@@ -90,17 +128,23 @@ def read_model_and_hash(path: Path) -> tuple[WheelModel, str]:
     UnusableModel
         When its hash doesn't match, or it is of another version or damaged.
     """
-    data = path.read_bytes()
+    data, digest = _trusted(path)
     try:
-        known = hash_path(path).read_text(encoding="utf-8").split()[0]
-    except (OSError, IndexError) as error:
-        raise UnusableModel(f"{path}: there is no hash beside it ({hash_path(path).name})") from error
-    if hashlib.sha256(data).hexdigest() != known:
-        raise UnusableModel(f"{path}: its SHA-256 is not the one in {hash_path(path).name}")
-    try:
-        return _model_of(json.loads(data), path), known
+        return _model_of(json.loads(data), path), digest
     except (ValueError, TypeError, KeyError) as error:
         raise UnusableModel(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _trusted(path: Path) -> tuple[bytes, str]:
+    """Return the content of a model file that is of a hash named beside it, and that hash."""
+    for _look in range(2):  # the second, should the files be replaced between the two reads of the first
+        data, known = path.read_bytes(), _named(path)
+        digest = _digest(data)
+        if digest in known:
+            return data, digest
+    if not known:
+        raise UnusableModel(f"{path}: there is no hash beside it ({hash_path(path).name})")
+    raise UnusableModel(f"{path}: its SHA-256 is not the one in {hash_path(path).name}")
 
 
 def _model_of(content: dict[str, Any], path: Path) -> WheelModel:

@@ -139,9 +139,11 @@ class Assembler:
         backfill = self._backfill(session, trader)
         heartbeat, publisher = self._heartbeat(book, desk)
         watchdog = self._watchdog()
+        guard = self._guard(watchdog)
+        parts.executor.has_lease = guard.has_lease
         engine = self._engine(
             book=book,
-            watchdog=watchdog,
+            guard=guard,
             feed=feed,
             desk=desk,
             reconciler=reconciler,
@@ -342,7 +344,7 @@ class Assembler:
         self,
         *,
         book: LiveBook,
-        watchdog: HeartbeatListener,
+        guard: Guard,
         feed: IBFeed,
         desk: OrderDesk,
         reconciler: Reconciler,
@@ -357,7 +359,7 @@ class Assembler:
                 clock=self._clock,
                 status=self._status,
                 book=book,
-                guard=self._guard(watchdog),
+                guard=guard,
                 lane=self._lane,
                 feed=feed,
                 desk=desk,

@@ -78,8 +78,9 @@ class LiveBook:
 
     def _commission(self, payload: Payload) -> None:
         commission = commission_of(payload)
-        if self.ledger.apply_commission(commission) is Applied.NEW:
-            self.settled = self.settled.after_payment(-commission.amount)
+        before = self.ledger.charged(commission.exec_id)
+        if self.ledger.apply_commission(commission) is not Applied.DUPLICATE:
+            self.settled = self.settled.after_payment(before - commission.amount)
 
     def _session(self, day: str) -> None:
         if self._last_nlv is not None and self.session_date is not None:

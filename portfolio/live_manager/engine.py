@@ -46,7 +46,7 @@ from portfolio.live_manager.book import LiveBook
 from portfolio.live_manager.guard import Guard
 from portfolio.live_manager.heartbeat import Heartbeat
 from portfolio.live_manager.order_desk import OrderDesk
-from portfolio.live_manager.reconciler import Reconciler
+from portfolio.live_manager.reconciler import RECONNECT, Reconciler
 from portfolio.live_manager.status import Phase, RunStatus
 from portfolio.live_manager.trader import Trader
 
@@ -96,7 +96,7 @@ class Engine:
             BrokerSnapshot: self._on_snapshot,
             AccountValue: lambda _event: None,
             ProfitAndLoss: lambda _event: None,
-            PositionReport: self._on_position,
+            PositionReport: parts.reconciler.on_position,
             Quote: parts.feed.on_quote,
             FeedChanged: self._on_feed,
             RealtimeBar: self._on_realtime_bar,
@@ -216,8 +216,9 @@ class Engine:
         before, self._p.status.connection = self._p.status.connection, event.state
         self._p.journal.append(RecordKind.CONNECTION, {"state": str(event.state), "reason": event.reason})
         if event.state is ConnectionState.READY:
-            if self._p.status.phase is not Phase.STARTING:
-                self._p.reconciler.request("reconnect")
+            # A start asks by itself, once; what it has learned is of before an outage that comes then.
+            if self._p.status.phase is not Phase.STARTING or self._p.reconciler.has_asked:
+                self._p.reconciler.request(RECONNECT)
             self._p.feed.on_reconnected(data_lost=event.data_lost)
         elif before is ConnectionState.READY:
             self._p.reconciler.lost_connection()
@@ -227,11 +228,6 @@ class Engine:
         resolution = self._p.reconciler.on_snapshot(snapshot)
         self._p.desk.on_strays(resolution.strays)
         self._p.status.breaks += self._p.reconciler.breaks_found - before
-
-    def _on_position(self, report: PositionReport) -> None:
-        # A stream, not a request to act: it only makes us compare sooner.
-        if self._p.book.ledger.net_positions().get(report.symbol, 0) != report.quantity:
-            self._p.reconciler.request_soon("position_report")
 
     def _on_feed(self, event: FeedChanged) -> None:
         self._p.feed.on_feed_changed(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import structlog
 
@@ -36,6 +37,8 @@ from portfolio.live_manager.order_facts import SessionMoment, order_context
 from portfolio.live_manager.pending_room import PendingRoom
 from portfolio.live_manager.status import RunStatus
 
+_STOP_WAS_HIT: Final = "its stop was hit"
+_UNWANTED: Final = "it is wanted no more"
 OrderMessage = OrderStatusReport | OpenOrderReport | Execution | Commission | BrokerError
 
 
@@ -144,7 +147,10 @@ class OrderDesk:
             )
 
     def withdraw_unwanted(self, target_of: Callable[[str, str], float]) -> None:
-        """Ask for the end of entries and exits that take their time and that the last decision wants no more."""
+        """Ask for the end of entries and exits that take their time and that the last decision wants no more.
+
+        Nothing follows them then, nor an entry that has ended with a rest or is just ending.
+        """
         for state in self._manager.book.pending():
             order = state.order
             if order.purpose is Purpose.STOP or not takes_its_time(order):
@@ -156,14 +162,18 @@ class OrderDesk:
             else:
                 unwanted = target * position > 0 and abs(target) >= abs(position)
             if unwanted:
-                self._executor.cancel(order.order_ref, "it is wanted no more")
+                self._executor.cancel(order.order_ref, _UNWANTED)
+        for order in self._work.entries():
+            if target_of(order.strategy, order.symbol) * order.side.sign <= 0:
+                self._work.withdraw(order.strategy, order.symbol, _UNWANTED)
 
     def _plan(
         self, decision: Decision, bar_end_ns: int, price: float, moment: SessionMoment | None
     ) -> Plan | None:
         context = None if moment is None else order_context(decision, price, moment)
         if decision.position:
-            self._work.give_way(decision.strategy, decision.symbol)
+            # To be left, which the rest of an entry holds up no longer.
+            self._work.withdraw(decision.strategy, decision.symbol, "the position is to be left")
         if self._work.is_busy(decision.strategy, decision.symbol):
             return None  # what an earlier order left goes on in a moment
         session = None if moment is None else moment.session
@@ -302,7 +312,8 @@ class OrderDesk:
             self.on_entry_fill(order.strategy, order.symbol, order.side)
         if order.purpose is Purpose.STOP:
             # What the stop has closed shall not be bought again by the rest of an entry that filled in parts.
-            self._executor.cancel_entries(order.strategy, order.symbol, "its stop was hit")
+            self._executor.cancel_entries(order.strategy, order.symbol, _STOP_WAS_HIT)
+            self._work.withdraw(order.strategy, order.symbol, _STOP_WAS_HIT)
         if result.overfilled:
             self._log.error("overfilled", order_ref=execution.order_ref, filled=str(result.state.filled))
             self._ask_broker("overfilled")

@@ -231,7 +231,7 @@ def check_account(settings: Settings, session: IBSession) -> str:
     is_paper = account.startswith(PAPER_PREFIX)
     if settings.mode == "paper" and not is_paper:
         raise CannotStart(
-            f"mode is paper, but {account} is no paper account (those begin with DU). To trade it with real money set "
+            f"mode is paper, but {account} is no paper account (those begin with D). To trade it with real money set "
             f"mode: live and account_id: {account}; to paper trade, log in to the paper account (port 4002 or 7497)."
         )
     if settings.mode == "live" and is_paper:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 
+from backtester.book import FillColumn
 from backtester.market import Market, align
 from backtester.result import BacktestResult
 from backtester.run import run_backtest
 from core.config_schema import Settings
 from core.reasons import Reason
 from data.bar_table import DAILY, BarTable
+from data.corporate_actions import ActionKind, CorporateAction
 from data.exchange_calendar import ExchangeCalendar, exchange_calendar
 from strategy.base import Strategy
 from tests.backtester.reference import Reference
@@ -58,6 +62,31 @@ def make_market(
             volume=rows[kept, 4],
         )
     return align(tables, days, settlement_days=settlement_days)
+
+
+def with_splits(smooth: Market, splits: Mapping[int, float]) -> Market:
+    """Raw prices, and the splits on those bars of every symbol, that make the same adjusted prices."""
+    bars = smooth.bars.copy()
+    for bar, ratio in splits.items():
+        bars[:bar, :, :4] *= ratio
+        bars[:bar, :, 4] /= ratio
+    actions = tuple(
+        CorporateAction(
+            symbol=symbol,
+            day=smooth.sessions[int(smooth.clock.session[bar])].date,
+            kind=ActionKind.SPLIT,
+            value=ratio,
+        )
+        for symbol in smooth.symbols
+        for bar, ratio in splits.items()
+    )
+    return replace(smooth, bars=bars, actions=actions, sha256="raw")
+
+
+def quiet_bars(result: BacktestResult, step: int = 10) -> list[int]:
+    """Bars that are ``step`` apart, but for those with fills: a split there ends no order."""
+    busy = set(result.fill_table[:, FillColumn.BAR].tolist())
+    return [bar for bar in range(step, len(result.market_end_ns), step) if bar not in busy]
 
 
 def run_both(

@@ -77,3 +77,20 @@ def test_a_symbol_without_bars_in_the_span_has_no_part_of_the_benchmark():
     closes = empty[1_000:, left, 3]
     first = np.array([column[np.isfinite(column)][0] for column in closes.T])
     assert data.benchmark.values[-1] == pytest.approx(1e6 * float((closes[-1] / first).mean()))
+
+
+def test_bars_before_and_after_a_run_change_nothing_on_its_page():
+    whole = packaged()
+    run = trade(whole.head(1_500), "momentum", first_bar=1_000)
+    data = report_data(run.result, whole, run.settings)
+    assert data.benchmark is not None
+    assert run.data.benchmark is not None
+    assert data.fills is not None
+    assert run.data.fills is not None
+    assert np.array_equal(data.benchmark.values, run.data.benchmark.values)
+    assert len(data.fills.times) > 10
+    assert np.array_equal(data.fills.times, run.data.fills.times)
+    assert np.array_equal(data.fills.references, run.data.fills.references, equal_nan=True)
+    assert [bars.close[-1] for bars in data.bars.values()] == [
+        bars.close[-1] for bars in run.data.bars.values()
+    ]

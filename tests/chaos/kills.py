@@ -1,4 +1,4 @@
-"""Units with real processes that are killed: P1, P2, P7, P9, L1."""
+"""Units with real processes that are killed: P1, P2, P7, P9, L1, N6."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ from tests.waiting import wait_for
 CYCLES = 20
 LIQUIDATIONS = 5
 SYMBOLS = ("AAPL", "IBM", "MSFT")
+_SLOW = """
+description: Every message takes its time, each way its own, while the file stands.
+faults: [{{kind: latency, in_s: {0:.3f}, out_s: {1:.3f}, control: slow}}]
+"""
 
 
 def killed_main(seed: int, scratch: Path, keep: Path) -> Outcome:
@@ -216,6 +220,28 @@ def loaded_kill(seed: int, scratch: Path, keep: Path) -> Outcome:
         stage.kill_now.touch()
         assert stage.await_kill()["flat"]
         outcome.kill_times(stage)
+        outcome.look(stage)
+    return outcome
+
+
+def slow_kill(seed: int, scratch: Path, keep: Path) -> Outcome:
+    """N6: a kill over a line that takes up to 2.5 s each way; the figure is how many round trips it took to be flat."""
+    outcome, chance = Outcome(), random.Random(seed)
+    inwards, outwards = chance.uniform(0.05, 2.5), chance.uniform(0.05, 2.5)
+    folder = scratch / "project"
+    folder.mkdir()
+    with (
+        attempt(outcome, f"N6 seed {seed}", folder, keep),
+        WarmStage(folder, faults=_SLOW.format(inwards, outwards)) as stage,
+    ):
+        orders = chance.randint(0, 20)
+        _peer_and_watchdog(stage, "--positions", str(chance.randint(1, 3)), "--orders", str(orders))
+        stage.begin("slow")
+        stage.kill_now.touch()
+        payload = stage.await_kill(180.0)
+        assert payload["flat"], payload
+        outcome.measure("flat_round-trips", payload["flag_to_flat_ms"] / 1000 / (inwards + outwards))
+        stage.end("slow")
         outcome.look(stage)
     return outcome
 

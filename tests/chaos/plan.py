@@ -101,6 +101,7 @@ CAMPAIGNS: Mapping[str, Campaign] = {
     "L1": Campaign("kills.loaded_kill", _scales(8, 100), "kills"),
     "N1": Campaign("wires.half_open", _scales(3, 50), "connections"),
     "N2": Campaign("wires.restarts", _scales(2, 20), "restarts"),
+    "N6": Campaign("kills.slow_kill", _scales(2, 60), "kills over a line of up to 5 s a round trip"),
     "N7": Campaign("wires.fuzzed_frames", _scales(2, 25), "frames"),
     "N8": Campaign("wires.disorder", _scales(2, 125), "bursts, each with a disorder of its own"),
     "SIM": Campaign("simulations.simulate", _scales(5, 100), "seeds"),

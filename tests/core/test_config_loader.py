@@ -91,9 +91,8 @@ def test_the_folders_can_be_made(tmp_path, load):
     folders = load().folders
     folders.make()
     folders.make()
-    assert all(
-        f.is_dir() for f in (folders.state, folders.control, folders.logs, folders.flags, folders.results)
-    )
+    assert all(f.is_dir() for f in (folders.state, folders.control, folders.logs, folders.results))
+    assert not folders.flags.exists(), "a lost flags folder stays lost: nobody may trade"
 
 
 def test_an_empty_file_means_all_defaults(load):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.clock import ManualClock
 from core.csv_log import ORDER_SUBMISSION_HEADER, CsvLog, OrderSubmissionLog, OrderSubmissionTail, encode_row
 from core.csv_tail import CsvTail
 from core.events import Order
@@ -211,6 +212,54 @@ def test_f12_a_flood_is_rotated_capped_and_followed_without_loss(path, tail):
     assert len(files) == 3
     assert all(file.stat().st_size <= 2_000 for file in files)
     assert all(file.read_text().startswith("wall_iso,") for file in files)
+
+
+def submit_at(path, run_id, *moments):
+    with closing(OrderSubmissionLog(path, run_id=run_id)) as log:
+        for moment in moments:
+            log.append(order(f"{run_id}-{moment}"), wall_ns=1, monotonic_ns=moment)
+
+
+@pytest.mark.parametrize("way", ["rotated", "cut"])
+@pytest.mark.parametrize("old_run", ["before", "now"])
+def test_lines_of_before_a_reboot_do_not_hide_what_comes_after_a_rotation_or_a_cut(path, old_run, way):
+    """The monotonic clock began anew: the old lines lie in the future, whatever their run is called."""
+    clock = ManualClock(monotonic_ns=2_000)
+    submit_at(path, old_run, *range(900_000, 900_010))
+    submit_at(path, "now", 1_500)
+    with closing(OrderSubmissionTail(path, run_id="now", clock=clock)) as tail:
+        assert refs(tail) == ["now-1500"]
+        if way == "rotated":
+            path.rename(path.with_name("orders.csv.1"))
+        else:
+            os.truncate(path, 0)
+        submit_at(path, "now", *range(1_600, 1_650))
+        assert refs(tail) == [f"now-{moment}" for moment in range(1_600, 1_650)]
+        assert refs(tail) == []
+
+
+def test_lines_of_another_run_never_count_even_when_their_times_would_fit(path):
+    submit_at(path, "before", 1_000, 1_100)
+    with closing(OrderSubmissionTail(path, run_id="now", clock=ManualClock(monotonic_ns=2_000))) as tail:
+        assert refs(tail) == []
+        submit_at(path, "now", 1_050)
+        submit_at(path, "before", 1_200)
+        assert refs(tail) == ["now-1050"]
+        assert tail.quarantined == 0
+
+
+def test_a_line_that_is_written_while_the_file_is_read_is_not_of_the_future(path):
+    class Busy(ManualClock):
+        """A line is written just after each look at the time."""
+
+        def monotonic_ns(self):
+            now = super().monotonic_ns()
+            submit_at(path, "now", now + 1)
+            self.advance(1e-6)
+            return now
+
+    with closing(OrderSubmissionTail(path, run_id="now", clock=Busy(monotonic_ns=2_000))) as tail:
+        assert [refs(tail) for _ in range(4)] == [[], ["now-2001"], ["now-3001"], ["now-4001"]]
 
 
 def test_a_long_file_is_read_from_near_its_end_at_the_start(path):

@@ -16,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.clock import ManualClock, SystemClock
+from core.command import READER_GONE
 from core.errors import JournalCorrupt, StopTrading
 from core.events import Commission
 from core.journal import GENESIS, Journal, read, set_aside, verify
 from core.journal.__main__ import main
 from core.records import RecordKind
 from core.vocabulary import HaltReason
+from tests.unprivileged import bound
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -293,15 +295,66 @@ def test_f4_a_journal_that_was_cut_can_be_written_again(tmp_path, journal):
         assert verify(path).records == before + 2
 
 
-def run_python(code, *arguments):
+def run_python(code, *arguments, prefix=()):
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        [sys.executable, *prefix, "-c", textwrap.dedent(code), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         cwd=PROJECT,
     )
+
+
+@pytest.mark.parametrize("way", ["file", "folder"])
+def test_a_journal_that_may_not_be_opened_is_reported_as_unreadable(tmp_path, way):
+    path = tmp_path / "state" / "main.db"
+    journal = open_journal(path)
+    fill(journal, 1)
+    journal.close()
+    code = """
+        import sys
+        from pathlib import Path
+        from core.errors import JournalCorrupt
+        from core.journal import read, verify
+        try:
+            list(read(Path(sys.argv[1])))
+        except JournalCorrupt as error:
+            print(error)
+        print(verify(Path(sys.argv[1])).ok)
+    """
+    locked = path if way == "file" else path.parent
+    mode = locked.stat().st_mode
+    locked.chmod(0)
+    try:
+        done = run_python(code, path, prefix=bound())
+    finally:
+        locked.chmod(mode)
+    assert done.returncode == 0, done.stderr
+    assert "can't be read" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize("payload", ["7", "[1]", "nothing", "[" * 100_000, "1" * 5_000, None])
+def test_a_record_whose_payload_is_garbage_is_reported_as_unreadable(tmp_path, payload):
+    path = tmp_path / "a.db"
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TABLE records (seq INTEGER PRIMARY KEY, time_ns, process, run_id, boot_id, kind, payload, hash)"
+    )
+    connection.execute("INSERT INTO records VALUES (1, 1, 'main', 'r', 'b', 'fill', ?, 'h')", (payload,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(JournalCorrupt, match="can't be read"):
+        list(read(path))
+    assert not verify(path).ok
+
+
+def test_a_missing_journal_and_a_folder_in_its_place_are_no_journal(tmp_path):
+    (tmp_path / "folder.db").mkdir()
+    for path in (tmp_path / "none.db", tmp_path / "folder.db", tmp_path / "folder.db" / "none.db"):
+        with pytest.raises(FileNotFoundError, match="there is no journal"):
+            list(read(path))
 
 
 def test_f4_every_record_that_was_acknowledged_survives_a_sigkill(tmp_path):
@@ -436,4 +489,4 @@ def test_a_reader_that_has_seen_enough_gets_no_error(tmp_path):
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(30.0) == 0
+        assert process.wait(30.0) == READER_GONE

@@ -134,6 +134,7 @@ class Desk:
             clock=self.clock,
             query_after_s=5.0,
         )
+        self.closed_by_watchdog: dict[tuple[str, str], Decimal] = {}
         self.session: SessionTimes | None = SESSION
         self.market_ns = NOON_NS
         self.work = ParentWork(
@@ -212,8 +213,12 @@ class Desk:
         )
 
     def positions(self) -> dict[tuple[str, str], Decimal]:
+        """Return what the ledger would say: our own fills, and the watchdog's."""
         keys = {(state.order.strategy, state.order.symbol) for state in self.manager.book}
-        return {key: self.manager.book.filled_position(*key) for key in keys}
+        return {
+            key: self.manager.book.filled_position(*key) + self.closed_by_watchdog.get(key, D(0))
+            for key in keys
+        }
 
     def look_after(self, seconds: float = 1.0, conditions: TradingConditions = OPEN) -> None:
         """Two rounds of upkeep, so that a mismatch has lasted for ``seconds``."""

@@ -6,13 +6,14 @@ import threading
 
 import pytest
 
+from core.config_schema import PretradeSettings
 from core.errors import StopTrading
 from core.events import Order
 from core.reasons import Reason
 from core.vocabulary import BrokerStatus, HaltLevel, OrderType, Purpose, Side, TimeInForce
 from execution.order_lane import OrderLane
 from execution.order_state import OrderPhase
-from execution.plans import TradingConditions, permission
+from execution.plans import Plan, TradingConditions, permission
 from tests.execution.desk import OPEN, Desk
 from tests.execution.orders import D
 
@@ -300,3 +301,42 @@ def test_an_entry_does_not_trade_with_a_stop_that_has_begun_to_fill() -> None:
     desk.fill(stop, 40)
     refused = desk.executor.submit([desk.entry(strategy="donchian")], OPEN)
     assert [denial.reason for denial in refused.denials] == [Reason.SELF_CROSS]
+
+
+def test_the_cap_on_orders_counts_what_the_batch_itself_is_about_to_send() -> None:
+    desk = Desk(pretrade=PretradeSettings(max_orders_per_minute=10))
+    entries = [desk.entry(10, strategy=f"strategy{number}") for number in range(20)]
+    result = desk.executor.submit(entries, OPEN)
+    assert len(desk.broker.placed) == len(result.sent) == 10
+    assert [denial.reason for denial in result.denials] == [Reason.ORDER_RATE] * 15
+    again = desk.executor.submit([desk.entry(10, symbol="MSFT")], OPEN)
+    assert [denial.reason for denial in again.denials] == [Reason.ORDER_RATE]
+
+
+def test_the_cap_counts_the_exits_of_a_batch_and_denies_none_of_them() -> None:
+    desk = Desk(pretrade=PretradeSettings(max_orders_per_minute=4))
+    desk.open_position()
+    result = desk.executor.submit([desk.entry(symbol="MSFT"), desk.exit(100, 40)], OPEN)
+    assert [denial.reason for denial in result.denials] == [Reason.ORDER_RATE]
+    assert [order.purpose for order in result.sent] == [Purpose.STOP, Purpose.EXIT]  # the stop shrinks first
+
+
+def test_a_lease_that_ends_within_a_batch_stops_its_entries_and_not_its_exits() -> None:
+    desk = Desk()
+    desk.open_position()
+    desk.executor.has_lease = lambda: len(desk.broker.placed) < 5
+    plans: list[Plan] = [
+        desk.entry(symbol="MSFT"),
+        desk.exit(100),
+        desk.entry(symbol="MSFT", strategy="donchian"),
+    ]
+    result = desk.executor.submit(plans, OPEN)
+    assert [order.purpose for order in result.sent] == [Purpose.EXIT, Purpose.ENTRY, Purpose.STOP]
+    assert [(one.strategy, one.reason) for one in result.denials] == [("donchian", Reason.NO_LEASE)]
+    late = [state for state in desk.manager.book if state.order.strategy == "donchian"]
+    assert {state.phase for state in late} == {OrderPhase.NOT_SENT}
+    assert desk.journal.fold().pending(strategy="donchian") == ()
+
+    desk.executor.has_lease = lambda: False
+    desk.executor.submit([desk.entry(strategy="rsi", symbol="MSFT")], OPEN)
+    assert desk.broker.cancelled == [], "nothing of it had left"

@@ -12,10 +12,11 @@ from core.events import BrokerError, Order
 from core.reasons import Reason
 from core.vocabulary import BrokerStatus, ExecutionMethod, HaltLevel, OrderType, Purpose
 from execution.methods.remainder import TIME_IS_OVER
+from execution.order_manager import OrderManager
 from execution.order_state import OrderPhase, OrderState
 from execution.parent_work import LONGEST_WAIT_S, ParentWork
 from tests.execution.desk import OPEN, Desk
-from tests.execution.orders import D
+from tests.execution.orders import CLIENT, D
 
 M = ExecutionMethod
 WINDOW_S = 900.0
@@ -299,10 +300,179 @@ def test_the_rest_of_an_entry_gives_way_to_an_exit_and_the_rest_of_an_exit_does_
     cancelled(desk, entry, filled=100)
     desk.go_on()
     assert desk.work.is_busy("momentum", "IBM")
-    desk.work.give_way("momentum", "IBM")
+    desk.work.withdraw("momentum", "IBM", "the position is to be left")
     assert not desk.work.is_busy("momentum", "IBM")
     submission = desk.executor.submit([desk.exit(100)], OPEN)
     desk.work.watch(submission.sent)
     desk.go_on(WINDOW_S)
     cancelled(desk, desk.state(submission.sent[0].order_ref))
     assert desk.go_on(0, replace(OPEN, market_open=True)).sent[0].purpose is Purpose.EXIT
+
+
+def over_with(desk: Desk, entry: OrderState, filled: int) -> None:
+    """End the entry's window with a part of it filled."""
+    desk.fill(entry, filled)
+    desk.go_on(WINDOW_S)
+    cancelled(desk, entry, filled=filled)
+    desk.go_on()
+    assert desk.work.is_busy("momentum", "IBM")
+
+
+def fit_stop(desk: Desk, stop: OrderState) -> None:
+    desk.look_after()
+    desk.tell(desk.state(stop.order_ref), BrokerStatus.PRE_SUBMITTED)
+
+
+def restart(desk: Desk) -> None:
+    """Follow on from what the journal says, as a new process does."""
+    manager = OrderManager(desk.journal.fold(), desk.journal, client_id=CLIENT, clock=desk.clock)
+    desk.manager = desk.executor.manager = manager
+    desk.work = ParentWork(
+        executor=desk.executor,
+        settings=desk.settings.methods,
+        session_at=lambda _ns: desk.session,
+        clock=desk.clock,
+    )
+
+
+def test_a_fill_that_comes_while_the_rest_waits_is_no_part_of_the_rest() -> None:
+    desk = Desk(method="LMT", limit_placement="touch")
+    entry, stop = enter(desk, 100)
+    over_with(desk, entry, 40)
+    desk.fill(entry, 30)
+    fit_stop(desk, stop)
+    crossing, second_stop = desk.go_on().sent
+    assert (crossing.quantity, second_stop.quantity) == (D(30), D(30))
+    assert "with 30 left" in str(arrival(desk, crossing.order_ref)["why"])
+
+
+def test_a_rest_that_fills_while_it_waits_is_followed_by_nothing() -> None:
+    desk = Desk(method="LMT", limit_placement="touch")
+    entry, stop = enter(desk, 100)
+    over_with(desk, entry, 40)
+    desk.fill(entry, 60)
+    fit_stop(desk, stop)
+    placed = len(desk.broker.placed)
+    assert desk.go_on().denials == ()
+    assert len(desk.broker.placed) == placed
+    assert not desk.work.is_busy("momentum", "IBM")
+
+
+def test_what_is_given_up_is_what_is_left_now() -> None:
+    desk = Desk(method="TWAP")
+    entry, stop = enter(desk)
+    over_with(desk, entry, 100)
+    desk.executor.cancel(stop.order_ref, "by hand")  # and the broker never answers
+    desk.fill(entry, 150)
+    desk.clock.advance(LONGEST_WAIT_S)
+    assert desk.go_on().denials[0].quantity == 250
+
+
+@pytest.mark.parametrize("reason", ["shutdown", "it is wanted no more", "its stop was hit"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_order_that_is_withdrawn_while_its_time_ends_has_no_sequel(
+    reason: str, is_restarted: bool
+) -> None:
+    desk = Desk(method="TWAP")
+    entry, stop = enter(desk)
+    desk.go_on(WINDOW_S)
+    assert desk.broker.cancelled == [entry.order_id]
+    desk.executor.cancel(entry.order_ref, reason)
+    assert desk.broker.cancelled == [entry.order_id], "the broker was asked already"
+    assert desk.journal.fold().get(entry.order_ref) == desk.state(entry.order_ref)
+    if is_restarted:
+        restart(desk)
+    placed = len(desk.broker.placed)
+    cancelled(desk, entry, stop)
+    desk.go_on()
+    desk.go_on()
+    assert len(desk.broker.placed) == placed
+    assert not desk.work.is_busy("momentum", "IBM")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_withdrawn_order_that_the_broker_refuses_in_the_end_has_no_fallback(is_restarted: bool) -> None:
+    desk = Desk(method="TWAP")
+    entry, stop = enter(desk)
+    desk.executor.cancel(entry.order_ref, "it is wanted no more")
+    if is_restarted:
+        restart(desk)
+    else:
+        desk.go_on()
+    refuse(desk, entry, code=201)
+    cancelled(desk, stop)
+    placed = len(desk.broker.placed)
+    desk.go_on()
+    assert desk.state(entry.order_ref).phase is OrderPhase.REJECTED
+    assert len(desk.broker.placed) == placed
+
+
+@pytest.mark.parametrize("moment", ["ending", "ended", "waiting"])
+def test_an_entry_is_withdrawn_at_whatever_moment_of_its_end(moment: str) -> None:
+    desk = Desk(method="TWAP")
+    entry, stop = enter(desk)
+    desk.go_on(WINDOW_S)
+    if moment != "ending":
+        cancelled(desk, entry)
+    if moment == "waiting":
+        desk.go_on()
+        assert desk.work.is_busy("momentum", "IBM")
+    assert [order.order_ref for order in desk.work.entries()] == [entry.order_ref]
+    desk.work.withdraw("momentum", "IBM", "it is wanted no more")
+    assert desk.work.entries() == ()
+    cancelled(desk, entry, stop)
+    placed = len(desk.broker.placed)
+    desk.go_on()
+    assert len(desk.broker.placed) == placed
+
+
+def test_an_entry_that_nobody_cancelled_still_ends_with_its_window() -> None:
+    desk = Desk(method="TWAP")
+    entry, _ = enter(desk)
+    desk.work.withdraw("momentum", "IBM", "the position is to be left")
+    assert desk.state(entry.order_ref).phase is OrderPhase.WORKING
+    desk.go_on(WINDOW_S)
+    assert desk.broker.cancelled == [entry.order_id]
+
+
+def test_what_a_stop_has_closed_is_not_bought_again() -> None:
+    desk = Desk(method="TWAP")
+    entry, stop = enter(desk)
+    over_with(desk, entry, 100)
+    desk.fill(stop, 100)
+    desk.tell(stop, BrokerStatus.CANCELLED, 100)
+    placed = len(desk.broker.placed)
+    desk.go_on()
+    assert len(desk.broker.placed) == placed
+    assert not desk.work.is_busy("momentum", "IBM")
+
+
+def test_what_had_ended_before_a_restart_is_left_to_the_strategy() -> None:
+    desk = Desk(method="TWAP")
+    entry, stop = enter(desk)
+    desk.go_on(WINDOW_S)
+    desk.tell(entry, BrokerStatus.CANCELLED, 100)  # its execution is still on the way
+    restart(desk)
+    desk.fill(entry, 100)
+    cancelled(desk, stop)
+    placed = len(desk.broker.placed)
+    desk.go_on()
+    assert not desk.work.is_busy("momentum", "IBM")
+    assert len(desk.broker.placed) == placed
+
+
+def test_a_position_that_the_watchdog_closed_covers_no_stop_of_a_later_entry() -> None:
+    desk = Desk(method="ADAPTIVE_NORMAL")
+    first, first_stop = enter(desk, 100)
+    desk.fill(first, 100)
+    desk.tell(first, BrokerStatus.FILLED, 100)
+    cancelled(desk, first_stop)
+    desk.closed_by_watchdog["momentum", "IBM"] = D(-100)  # a kill; then a human re-armed
+
+    entry, stop = enter(desk, 100)
+    over_with(desk, entry, 40)
+    assert not desk.work.is_due(desk.market_ns), "a stop of 100 still stands over 40"
+    fit_stop(desk, stop)
+    assert desk.state(stop.order_ref).open_quantity == 40
+    assert desk.work.is_due(desk.market_ns)
+    assert [order.quantity for order in desk.go_on().sent] == [D(60), D(60)]

@@ -157,6 +157,21 @@ def test_one_snapshot_without_an_order_proves_nothing() -> None:
     assert desk.manager.query_due
 
 
+def test_two_snapshots_that_may_share_one_list_count_once() -> None:
+    desk = Desk()
+    desk.executor.submit([desk.entry()], OPEN)
+    desk.clock.advance(1)
+    first = desk.snapshot(received_monotonic_ns=desk.clock.monotonic_ns() + 2 * 10**9)
+    desk.clock.advance(1)  # upkeep asks while the reconciler's question is on its way
+    second = desk.snapshot(received_monotonic_ns=first.received_monotonic_ns)
+    desk.clock.advance(2)
+    for shared in (first, second, first):
+        assert desk.manager.resolve(shared).gone == ()
+    assert desk.manager.query_due
+    third = desk.snapshot()
+    assert len(desk.manager.resolve(third).gone) == 2
+
+
 def test_a_snapshot_asked_for_before_the_last_news_of_an_order_proves_nothing() -> None:
     desk = Desk()
     old = desk.snapshot()

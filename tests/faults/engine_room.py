@@ -49,6 +49,7 @@ class EngineRoom:
         self.clock = SystemClock()
         loaded = load_settings(stage.config, stage.environment)
         loaded.folders.make()
+        loaded.folders.flags.mkdir(exist_ok=True)
         self.settings = loaded.settings
         self.identity = Identity.from_environ("main", stage.environment)
         self._key = read_ipc_key(stage.environment)

@@ -10,7 +10,6 @@ from tests.risk.stage import Stage
 
 @pytest.mark.parametrize("name", ["KILL_NOW.flag", "KILL.flag"])
 def test_nobody_trades_and_nothing_is_sold_by_surprise(stage: Stage, name: str) -> None:
-    (stage.folder / "flags").mkdir()
     (stage.folder / "flags" / name).write_text("looked odd")
     with hand(stage.port) as human:
         human.buy("IBM", 10, order_ref="")

@@ -17,6 +17,7 @@ SHIM = Path(__file__).parent / "injected" / "ibapi_version"
 
 @pytest.mark.parametrize("program", ["main.py", "risk_monitor.py"])
 def test_another_ibapi_ends_the_start_with_the_way_to_repair_it(tmp_path: Path, program: str) -> None:
+    (tmp_path / "flags").mkdir()
     config = tmp_path / "config.yaml"
     config.write_text("universe: {symbols: [IBM]}\n")
     environment = os.environ | {

@@ -11,6 +11,10 @@ SLOW = """
 description: A fifth of a second each way for everybody, while the file stands.
 faults: [{kind: latency, in_s: 0.2, out_s: 0.2, control: slow}]
 """
+VERY_SLOW = """
+description: Two and a half seconds each way for everybody, while the file stands.
+faults: [{kind: latency, in_s: 2.5, out_s: 2.5, control: slow}]
+"""
 SHUT = """
 description: The gateway reads nothing of main any more.
 faults: [{kind: zero_window, clients: [1], control: shut}]
@@ -27,6 +31,22 @@ def test_a_kill_over_a_slow_line_ends_flat(tmp_path: Path) -> None:
         stage.begin("slow")
         stage.kill_now.touch()
         assert stage.await_kill()["flat"]
+        stage.end("slow")
+        assert stage.ask_account() == ({}, 0)
+
+
+def test_a_kill_whose_every_answer_takes_five_seconds_ends_flat_and_is_told_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    with Stage(tmp_path / "project", faults=VERY_SLOW) as stage:
+        stage.start_watchdog()
+        stage.await_state("watching")
+        stage.start_peer("--positions", "2", "--orders", "2")
+        stage.await_check("heartbeat", "ok")
+        stage.begin("slow")
+        stage.kill_now.touch()
+        assert stage.await_kill(180.0)["flat"]
+        told = [str(one.payload["text"]) for one in stage.records("alert")]
+        assert any("no progress for 10 s" in text for text in told), told
         stage.end("slow")
         assert stage.ask_account() == ({}, 0)
 

@@ -22,6 +22,7 @@ def test_the_second_instance_ends_before_it_opens_a_socket(tmp_path: Path, progr
     with socket.create_server(("127.0.0.1", 0)) as broker:
         broker.settimeout(0.2)
         port = broker.getsockname()[1]
+        (tmp_path / "flags").mkdir()
         config = tmp_path / "config.yaml"
         config.write_text(f"broker: {{port: {port}}}\nuniverse: {{symbols: [IBM]}}\n")
         environment = os.environ | {

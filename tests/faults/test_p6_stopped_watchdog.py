@@ -51,7 +51,6 @@ def monitors(tmp_path: Path) -> tuple[Monitors, HandClock]:
             heartbeats=_Main(clock),
             main_journal=tmp_path / "main.db",
             submissions=_NoLines(),  # type: ignore[arg-type]
-            run_id="r",
             clock=clock,
         ),
         clock,

@@ -90,6 +90,23 @@ def test_a_kill_whose_watchdog_died_before_it_could_tell_is_told_by_the_next(sta
     assert any(text.startswith("KILL (kill_now_flag) taken up again") for text in told), told
 
 
+def test_a_flag_made_while_both_were_dead_is_obeyed_by_the_next_watchdog(stage: Stage) -> None:
+    """So does a kill of which a full disk kept neither flag nor record: main is dead, the operator's flag stands."""
+    watchdog = stage.start_watchdog()
+    stage.await_state("watching")
+    peer = stage.start_peer("--positions", "2", "--orders", "4")
+    stage.await_check("heartbeat", "ok")
+    for process in (watchdog, peer):
+        process.kill()
+        process.wait()
+    stage.kill_now.touch()
+    stage.start_watchdog()
+    ended = stage.await_kill()
+    assert ended["flat"], ended
+    assert ended["reason"] == "kill_now_flag"
+    assert stage.ask_account() == ({}, 0)
+
+
 def test_a_stray_order_of_ours_after_the_end_is_told_and_undone(stage: Stage) -> None:
     stage.start_watchdog()
     stage.await_state("watching")

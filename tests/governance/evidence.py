@@ -60,4 +60,5 @@ GOOD = Evidence(
     parity=ParityEvidence(problem="", differences=0, sessions=250, age_days=2.0, same_code=True),
     bar_size_s=300,
     traded_size_s=300,
+    age_days=1.0,
 )

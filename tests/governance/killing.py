@@ -30,6 +30,16 @@ def run_killed_at(moment: int, work: Callable[[], object]) -> bool:
     return False
 
 
+def kill_when(reached: Callable[[], bool], work: Callable[[], object], again: Callable[[], object]) -> None:
+    """Do ``work``, each time killed a moment later, and ``again`` in between, until what it left is what a test wants."""
+    for moment in range(200):
+        run_killed_at(moment, work)
+        if reached():
+            return
+        again()
+    raise AssertionError("it was never left like that")
+
+
 def _arm(moment: int) -> None:
     passed = 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -18,13 +20,14 @@ from governance.journal import FILE_NAME, open_journal
 from governance.parameters import (
     NothingToRollBack,
     ParameterFile,
+    PromotionRefused,
     done_ns,
     last_change,
     source_of,
     standing_promotion,
     unfinished,
 )
-from tests.governance.killing import run_killed_at
+from tests.governance.killing import kill_when, run_killed_at
 
 AFTER = {"fast_window": 30, "slow_window": 150}
 BAND = {"sessions": 3, "low": [-0.01, -0.02, -0.03], "high": [0.01, 0.02, 0.03]}
@@ -45,11 +48,16 @@ def momentum(root: Path) -> dict[str, int | float]:
     return next(one.parameters for one in loaded(root).settings.strategies if one.name == "momentum")
 
 
-def promote(root: Path, change_id: str = "one") -> None:
+def promote(
+    root: Path,
+    change_id: str = "one",
+    after: Mapping[str, int | float] = AFTER,
+    judged: LoadedSettings | None = None,
+) -> None:
     with open_journal(root / "state", SystemClock(), "test") as journal:
-        ParameterFile(loaded=loaded(root), journal=journal, clock=SystemClock()).promote(
+        ParameterFile(loaded=judged or loaded(root), journal=journal, clock=SystemClock()).promote(
             "momentum",
-            AFTER,
+            after,
             evidence_sha256="e" * 64,
             user="eva",
             reason="all rules are met",
@@ -175,6 +183,92 @@ def test_parameters_that_the_strategy_refuses_never_reach_the_file(root: Path):
     assert unfinished(root / "state") == []
 
 
+def all_files(root: Path) -> dict[str, bytes]:
+    """Everything below a folder but the locks of journals."""
+    return {
+        str(path): path.read_bytes() for path in root.rglob("*") if path.is_file() and "-shm" not in path.name
+    }
+
+
+def clear(root: Path) -> None:
+    RestrictionFolder(root / "state", SystemClock()).clear(source_of("momentum"), user="eva", reason="a test")
+
+
+def test_nothing_is_promoted_over_parameters_that_are_on_probation_or_that_main_may_still_have(root: Path):
+    promote(root)
+    for _again in range(2):
+        before = all_files(root)
+        with pytest.raises(PromotionRefused, match=r"restricted by probation\.momentum"):
+            promote(root, "two", {"fast_window": 40})
+        assert all_files(root) == before
+        if standing_promotion(root / "state", "momentum") is not None:
+            roll_back(root)  # and still: a main that runs has what was taken back
+    clear(root)
+    promote(root, "two", {"fast_window": 40})
+    assert momentum(root)["fast_window"] == 40
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "section"),
+    [
+        ("risk_per_trade: 0.01", "risk_per_trade: 0.02", "sizing"),
+        ("half_spread_bps: 1", "half_spread_bps: 0.5", "backtest"),
+        ("exit_level: 50", "exit_level: 45", "strategies"),
+    ],
+)
+def test_a_configuration_that_was_edited_since_it_was_judged_gets_nothing(
+    root: Path, old: str, new: str, section: str
+):
+    judged, path = loaded(root), root / "config.yaml"
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    before = all_files(root)
+    with pytest.raises(PromotionRefused, match=rf"changed while .* \({section}\)"):
+        promote(root, judged=judged)
+    assert all_files(root) == before | all_files(root / "state")
+    assert standing_promotion(root / "state", "momentum") is None
+    path.write_text(text + "# a comment changes nothing\n")
+    promote(root, judged=load_settings(path, {"BACKSTOP__BACKTEST__CASH": "5000"}))
+    assert momentum(root) == AFTER
+
+
+def test_a_kept_file_that_was_changed_is_not_brought_back(root: Path):
+    promote(root)
+    now = (root / "config.yaml").read_bytes()
+    change = standing_promotion(root / "state", "momentum")
+    assert change is not None
+    kept = root / "state" / "config_versions" / f"{change.config_before}.yaml"
+    kept.write_text(kept.read_text().replace("risk_per_trade: 0.01", "risk_per_trade: 0.9"))
+    with pytest.raises(ConfigError, match="content has changed since it was kept"):
+        roll_back(root)
+    assert (root / "config.yaml").read_bytes() == now
+    assert unfinished(root / "state") == []
+
+
+def test_what_would_make_a_start_with_the_old_parameters_known_is_kept_with_the_change(root: Path):
+    old = loaded(root).sha256
+    promote(root)
+    new = loaded(root).sha256
+    change = standing_promotion(root / "state", "momentum")
+    assert change is not None
+    assert list(change.effective_before) == [old]
+    roll_back(root)
+    back = last_change(root / "state", "momentum")
+    assert back is not None
+    assert list(back.effective_before) == [new]
+
+
+def test_a_rollback_to_what_somebody_has_put_back_already_knows_no_old_start(root: Path):
+    before = (root / "config.yaml").read_bytes()
+    promote(root)
+    (root / "config.yaml").write_bytes(before)
+    roll_back(root)
+    back = last_change(root / "state", "momentum")
+    assert back is not None
+    assert list(back.effective_before) == []
+
+
 # --- kill -9 ---
 
 
@@ -233,11 +327,17 @@ def test_killed_at_any_moment_of_a_rollback_the_next_run_completes(tmp_path: Pat
     assert killed > 8
 
 
+def kill_when_begun(root: Path, *, written: bool) -> None:
+    """Kill a promotion that has begun (or has also written the file)."""
+    kill_when(
+        lambda: bool(unfinished(root / "state")) and (momentum(root) == AFTER) == written,
+        lambda: promote(root),
+        lambda: rmtree(root / "state", ignore_errors=True),
+    )
+
+
 def test_what_somebody_wrote_between_a_kill_and_the_next_run_stands(root: Path):
-    for moment in range(200):  # up to the first moment at which the change has been begun
-        run_killed_at(moment, lambda: promote(root))
-        if unfinished(root / "state"):
-            break
+    kill_when_begun(root, written=False)
     path = root / "config.yaml"
     path.write_text(path.read_text().replace("max_positions: 20", "max_positions: 7"))
     mine = path.read_bytes()
@@ -246,6 +346,32 @@ def test_what_somebody_wrote_between_a_kill_and_the_next_run_stands(root: Path):
     assert unfinished(root / "state") == []
     steps = [record.payload["step"] for record in read(root / "state" / FILE_NAME)]
     assert steps == ["begun", "abandoned"]
+
+
+def test_a_new_file_that_somebody_has_edited_after_a_kill_is_on_probation_all_the_same(root: Path):
+    kill_when_begun(root, written=True)
+    path = root / "config.yaml"
+    path.write_text(path.read_text().replace("max_positions: 20", "max_positions: 7"))
+    mine = path.read_bytes()
+    assert finish(root) == 1
+    assert path.read_bytes() == mine
+    assert standing_promotion(root / "state", "momentum") is not None
+    assert scale(root) == 0.5
+
+
+def test_a_change_whose_kept_file_was_changed_after_a_kill_is_not_finished(root: Path):
+    kill_when_begun(root, written=False)
+    before = (root / "config.yaml").read_bytes()
+    (change,) = unfinished(root / "state")
+    kept = root / "state" / "config_versions" / f"{change.config_after}.yaml"
+    kept.write_text(kept.read_text().replace("fast_window: 30", "fast_window: 31"))
+    with pytest.raises(ConfigError, match="content has changed since it was kept"):
+        finish(root)
+    assert (root / "config.yaml").read_bytes() == before
+    path = root / "config.yaml"  # the way out that the message names
+    path.write_text(path.read_text().replace("fast_window: 20", "fast_window: 21"))
+    assert finish(root) == 0
+    assert unfinished(root / "state") == []
 
 
 def test_a_restriction_is_named_after_the_strategy():

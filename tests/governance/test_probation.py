@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from core.clock import ManualClock, SystemClock
 from core.config_loader import load_settings
 from core.events import Commission, Execution
-from core.journal import Journal
+from core.journal import Journal, Record
 from core.kernel import PROJECT_ROOT
 from core.payloads import commission_payload, fill_payload
 from core.records import RecordKind
@@ -97,10 +98,18 @@ class Main:
     def equity(self, nlv: float) -> None:
         self.journal.append(RecordKind.EQUITY, {"bar_end_ns": 0, "nlv": str(nlv), "cash": "0", "gross": "0"})
 
-    def fill(self, quantity: int, price: float, strategy: str = "momentum", fee: str = "0") -> None:
+    def fill(
+        self,
+        quantity: int,
+        price: float,
+        strategy: str = "momentum",
+        fee: str | None = "0",
+        *,
+        exec_id: str | None = None,
+    ) -> None:
         self._number += 1
         execution = Execution(
-            exec_id=f"e{self._number}.01",
+            exec_id=exec_id or f"e{self._number}.01",
             order_ref="o",
             order_id=1,
             perm_id=1,
@@ -113,12 +122,21 @@ class Main:
             time_ns=0,
         )
         self.journal.append(RecordKind.FILL, fill_payload(execution, strategy=strategy))
-        paid = Commission(exec_id=execution.exec_id, amount=Decimal(fee), currency="USD")
+        if fee is not None:
+            self.commission(execution.exec_id, fee)
+
+    def commission(self, exec_id: str, fee: str) -> None:
+        paid = Commission(exec_id=exec_id, amount=Decimal(fee), currency="USD")
         self.journal.append(RecordKind.COMMISSION, commission_payload(paid))
 
     def mark(self, close: float) -> None:
         bars = {"IBM": [close, close, close, close, 1000.0]}
         self.journal.append(RecordKind.MARKS, {"bar_end_ns": 0, "bars": bars})
+
+
+def starts_after(since_ns: int) -> Callable[[Record], bool]:
+    """Every start after a moment counts."""
+    return lambda record: record.time_ns > since_ns
 
 
 def test_a_session_earns_what_fills_fees_and_marks_say_over_the_account(tmp_path: Path):
@@ -136,7 +154,7 @@ def test_a_session_earns_what_fills_fees_and_marks_say_over_the_account(tmp_path
     main.equity(102_000)
     main.session(4)
     main.equity(102_000)
-    found = session_returns(main.path, "momentum", since_ns=0)
+    found = session_returns(main.path, "momentum", starts_after(0))
     assert found == pytest.approx([(100 * 1 - 1) / 100_000, (100 * 1 - 1) / 101_000])
 
 
@@ -155,7 +173,71 @@ def test_only_whole_sessions_of_runs_after_the_promotion_count(tmp_path: Path):
     for day in (7, 8, 9):
         main.session(day)
         main.equity(1000)
-    assert len(session_returns(main.path, "momentum", since_ns=promoted)) == 2
+    assert len(session_returns(main.path, "momentum", starts_after(promoted))) == 2
+
+
+def test_sessions_of_a_start_that_does_not_count_do_not_count_either(tmp_path: Path):
+    """A main that had read the old parameters before the promotion may be journaled after it."""
+    main = Main(tmp_path)
+    starts = []
+    for day in (2, 5, 8):
+        main.run()
+        starts.append(main.clock.now_ns())
+        for later in range(3):
+            main.session(day + later)
+            main.equity(1000)
+    found = session_returns(main.path, "momentum", lambda record: not starts[0] < record.time_ns <= starts[1])
+    assert len(found) == 2 + 2
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Main:
+    """A main in its first session, with an equity of 100,000."""
+    main = Main(tmp_path)
+    main.run()
+    main.equity(100_000)
+    main.session(2)
+    return main
+
+
+def earned(main: Main) -> list[float]:
+    """What momentum earned in each session, in dollars; the last one is closed here."""
+    main.session(20)
+    return [one * 100_000 for one in session_returns(main.path, "momentum", starts_after(0))]
+
+
+def test_a_corrected_execution_counts_once_and_with_its_last_correction(begun: Main):
+    begun.fill(100, 50.0, fee="1", exec_id="a.b.01")
+    begun.fill(100, 50.5, fee="2", exec_id="a.b.02")
+    begun.fill(100, 50.0, fee="1", exec_id="a.b.01")  # told once more
+    begun.mark(51.0)
+    assert earned(begun) == pytest.approx([100 * 0.5 - 2])
+
+
+def test_a_correction_moves_no_price_of_today(begun: Main):
+    begun.fill(100, 50.0, exec_id="a.b.01")
+    begun.mark(60.0)
+    begun.fill(100, 50.5, exec_id="a.b.02")
+    assert earned(begun) == pytest.approx([100 * 9.5])
+
+
+def test_what_a_kill_closed_was_the_strategy_s_and_is_held_no_more(begun: Main):
+    begun.fill(100, 50.0)
+    begun.fill(40, 50.0, strategy="pairs")
+    begun.mark(51.0)
+    begun.fill(-140, 49.0, strategy="watchdog", fee="7")
+    begun.session(3)
+    begun.mark(20.0)  # nobody holds it any more
+    begun.session(4)
+    begun.fill(10, 20.0)
+    begun.fill(-10, 21.0)
+    assert earned(begun) == pytest.approx([-100, 0, 10])
+
+
+def test_a_commission_that_comes_before_its_fill_is_paid(begun: Main):
+    begun.commission("e.5.01", "3")
+    begun.fill(100, 50.0, exec_id="e.5.01", fee=None)
+    assert earned(begun) == pytest.approx([-3])
 
 
 # --- what comes of it ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +24,7 @@ from governance.command import main
 from governance.journal import records
 from governance.mandate import FILE_NAME
 from governance.study.markets import CHEATS, Spec, World, write_market
+from governance.study.runs import write_config
 from tests.governance.killing import run_killed_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -42,7 +43,7 @@ LENIENT = {
     "monte_carlo": {"paths": 200, "min_growth_p5": -1, "max_drawdown_p95": 1, "jitter_paths": 4, "min_jitter_gains": 0},
     "scenarios": {"max_shock_drawdown": 1},
     "costs": {"min_mean_sharpe": 0},
-    "bars": {"same_size": False},
+    "bars": {"same_size": False, "max_age_days": 36_500},
     "parity": {"required": False},
     "probation": {"paths": 200},
 }  # fmt: skip
@@ -62,7 +63,7 @@ class Place:
     def __init__(self, root: Path, bars: Path, mandate: dict[str, Any] = LENIENT) -> None:
         self.root, self._bars = root, bars
         root.mkdir(exist_ok=True)
-        shutil.copy(PROJECT_ROOT / "config.yaml", root / "config.yaml")
+        write_config(root / "config.yaml", [path.stem for path in bars.iterdir()])
         (root / FILE_NAME).write_text(yaml.safe_dump(mandate))
 
     def words(self, *more: str) -> list[str]:
@@ -119,6 +120,15 @@ def test_what_passes_is_promoted_at_half_risk_once_and_rolled_back_to_the_byte(m
     assert (code, again["outcome"]) == (0, "passed, and these are the parameters in use")
     ledger = next(one["sentence"] for one in again["verdicts"] if one["rule"] == "trial ledger")
     assert "4 trials of this study and 0 others" in ledger
+    # Other parameters pass as well, but those on probation are not what a rollback should ever bring back.
+    promoted, noted = (place.root / "config.yaml").read_bytes(), place.journal(RecordKind.PARAMETERS)
+    code, other = place.recalibrate(
+        "--no-html", "--strategy", "mean_reversion", "--grid", "mean_reversion.window=4,5", *GRID[2:]
+    )
+    assert (code, other["failed"]) == (3, [])
+    assert "not promoted: mean_reversion is restricted by probation.mean_reversion" in other["outcome"]
+    assert (place.root / "config.yaml").read_bytes() == promoted
+    assert place.journal(RecordKind.PARAMETERS) == noted
     code, _output, log = place.call("--rollback", "mean_reversion", "--reason", "a test", "--json")
     assert code == 0, log
     assert (place.root / "config.yaml").read_bytes() == before
@@ -191,15 +201,16 @@ def test_the_mandate_as_it_stands_refuses_daily_bars_without_a_parity_check(make
         "--no-html"
     )
     assert code == 3
-    assert {"bar size", "parity"} <= set(decision["failed"])
+    assert {"bar size", "age of the data", "parity"} <= set(decision["failed"])
     assert decision["outcome"] == "refused"
 
 
 def test_too_short_a_history_is_no_evidence(make_place):
-    code, decision = make_place().recalibrate("--no-html", "--start", "2019-01-02")
+    code, decision = make_place().recalibrate("--no-html", "--dry-run", "--start", "2019-01-02")
     assert code == 3
     assert "sessions are too few" in decision["verdicts"][0]["sentence"]
-    assert all(not one["passed"] for one in decision["verdicts"] if one["rule"] not in {"parity", "bar size"})
+    told = {"parity", "bar size", "age of the data"}
+    assert all(not one["passed"] for one in decision["verdicts"] if one["rule"] not in told)
 
 
 @pytest.mark.parametrize("cheat", range(len(CHEATS)))
@@ -224,14 +235,62 @@ def test_only_one_works_at_a_time_and_wrong_words_are_refused_as_usage(make_plac
     with InstanceLock(place.root / "state" / "governance.lock"):
         assert place.call("--strategy", "mean_reversion", *GRID)[0] == 5
     assert place.call("--rollback", "mean_reversion")[0] == 2
-    for loophole in (["--set", "backtest.slippage_bps=0"], ["--mandate", str(place.root / FILE_NAME)]):
+    for loophole in (
+        ["--set", "backtest.slippage_bps=0"],
+        ["--mandate", str(place.root / FILE_NAME)],
+        ["--symbols", "AAA"],
+        ["--start", "2010-01-04"],
+        ["--end", "2020-06-30"],
+    ):
         code, _output, log = place.call("--strategy", "mean_reversion", *GRID, *loophole)
         assert code == 2
         assert "add --dry-run" in log
+    assert not (place.root / "state" / "trials.db").exists()
     assert place.call("--strategy", "no_such_thing")[0] == 2
     (place.root / FILE_NAME).write_text("luck:\n  min_deflated_sharpe: 7\n")
     code, _output, log = place.call("--strategy", "mean_reversion", *GRID)
     assert (code, "line 2" in log) == (2, True)
+
+
+def test_every_look_at_other_data_makes_the_same_candidates_count_once_more(make_place):
+    place = make_place()
+
+    def trials_after(*looks: str) -> dict[str, Any]:
+        if looks:
+            place.recalibrate("--dry-run", "--no-html", *looks)
+        _code, decision = place.recalibrate("--dry-run", "--no-html")
+        document = json.loads((Path(decision["folder"]) / "search.json").read_bytes())["body"]
+        sentences = {one["rule"]: one["sentence"] for one in decision["verdicts"]}
+        found = re.search(r"tried on: (\d+)\)", sentences["trial ledger"])
+        counted = re.search(r"what ([\d,]+) independent trials", sentences["deflated Sharpe ratio"])
+        assert found is not None
+        assert counted is not None
+        expected = document["independent"] * (1 + int(found[1]))
+        assert int(counted[1]) == pytest.approx(expected, abs=0.51)
+        return {"others": int(found[1])}
+
+    assert trials_after() == {"others": 0}
+    assert trials_after("--end", "2020-06-30") == {"others": 0}  # as half a year ago
+    assert trials_after("--symbols", "AAA") == {"others": 1}
+    assert trials_after("--symbols", "AAA", "--set", "sizing.stop_kind=fixed") == {"others": 1}
+    assert trials_after("--symbols", "BBB") == {"others": 2}
+    assert trials_after("--start", "2006-01-03") == {"others": 3}
+    assert trials_after("--start", "2006-01-03", "--symbols", "BBB") == {"others": 4}
+
+
+def test_a_promotion_needs_every_symbol_that_is_traded(make_place):
+    place = make_place()
+    write_config(place.root / "config.yaml", ["AAA", "BBB", "CCC"])
+    code, _output, log = place.call("--strategy", "mean_reversion", *GRID)
+    assert (code, "CCC" in log) == (2, True)
+    assert place.recalibrate("--dry-run", "--no-html")[0] == 0
+
+
+def test_evidence_on_more_symbols_than_are_traded_is_that_of_those_that_are(make_place):
+    place = make_place()
+    write_config(place.root / "config.yaml", ["BBB"])
+    code, decision = place.recalibrate("--no-html")
+    assert (code, decision["symbols"]) == (0, ["BBB"])
 
 
 def test_the_command_itself_says_how_it_is_used():

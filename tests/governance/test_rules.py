@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.errors import ConfigError
 from core.kernel import PROJECT_ROOT
 from governance.evidence import Evidence
 from governance.mandate import FILE_NAME, Mandate, load_mandate
+from governance.pipeline import age_days
 from governance.rules import RULES, judge
 from tests.governance.evidence import GOOD, fold
 
@@ -95,6 +97,7 @@ def test_without_a_walk_forward_its_failure_is_told():
         ("guards.cautions", ("look-ahead: x: deaf",), "bias guards"),
         ("bar_size_s", 86_400, "bar size"),
         ("bar_size_s", 0, "bar size"),
+        ("age_days", 11.0, "age of the data"),
         ("parity.problem", "there is none", "parity"),
         ("parity.differences", 1, "parity"),
         ("parity.differences", None, "parity"),
@@ -161,6 +164,14 @@ def test_a_stricter_mandate_never_lets_more_pass(sharpe: list[float], bar: float
 def test_daily_bars_pass_only_a_mandate_that_lets_them_differ():
     daily = replace(GOOD, bar_size_s=86_400)
     assert failed(daily, Mandate.model_validate({"bars": {"same_size": False}})) == []
+
+
+def test_the_age_of_a_bar_is_told_in_whole_days_and_one_that_lies_ahead_has_none():
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    ended = int(datetime(2026, 11, 27, 21, tzinfo=UTC).timestamp()) * 1_000_000_000
+    assert age_days(ended, now) == 1.0
+    assert age_days(ended, datetime(2026, 11, 28, 21, tzinfo=UTC)) == 1.0
+    assert math.isnan(age_days(ended, datetime(2026, 11, 27, 20, tzinfo=UTC)))
 
 
 # --- the file ---

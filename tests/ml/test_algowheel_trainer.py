@@ -63,6 +63,18 @@ def test_a_better_candidate_is_promoted_once_and_the_old_model_kept(
     assert model.read_bytes() == new
 
 
+def test_the_trainer_goes_on_after_a_promotion_that_was_killed(database: Path, model: Path) -> None:
+    first = hash_path(model).read_text()
+    assert run(database, model) == 0
+    after, second = model.read_bytes(), hash_path(model).read_text()
+    for standing in (model.with_name("wheel.previous.json").read_bytes(), after):
+        model.write_bytes(standing)  # killed before, and after, the model was replaced
+        hash_path(model).write_text(first + second)
+        assert run(database, model) == 0
+        assert model.read_bytes() == after
+    assert read_model(model.with_name("wheel.previous.json")).evidence.fills.sum() == 0
+
+
 def test_the_same_log_trains_the_same_model(database: Path, model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     assert bootstrap.main(["--output", str(other)]) == 0

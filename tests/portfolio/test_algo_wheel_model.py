@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +14,21 @@ import numpy as np
 import pytest
 from mabwiser.mab import MAB, LearningPolicy
 
+from core.atomic_file import write_atomic
+from core.kernel import PROJECT_ROOT
+from portfolio.algo_wheel import model_file
 from portfolio.algo_wheel.context import FEATURES
 from portfolio.algo_wheel.learning import ALARM, learn, surprise
 from portfolio.algo_wheel.model import METHODS, CostModel, Evidence, FloatArray, IntArray, ModelSettings
-from portfolio.algo_wheel.model_file import UnusableModel, WheelModel, hash_path, read_model, write_model
+from portfolio.algo_wheel.model_file import (
+    UnusableModel,
+    WheelModel,
+    copy_model,
+    hash_path,
+    read_model,
+    read_model_and_hash,
+    write_model,
+)
 from portfolio.algo_wheel.rules import rule_coefficients
 from portfolio.algo_wheel.wheel import WheelSettings
 from tca.simulated_market import draw_orders, expected_costs, realised_costs
@@ -163,6 +177,103 @@ def test_a_file_that_cannot_be_trusted_is_refused(tmp_path: Path) -> None:
     hash_path(path).unlink()
     with pytest.raises(UnusableModel, match="no hash"):
         read_model(path)
+
+
+KILLED = """  # replaces a model and is killed (SIGKILL) before or after one of the three writes
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+
+import portfolio.algo_wheel.model_file as file
+from core.atomic_file import write_atomic
+
+path, call, when = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+calls = 0
+
+def killed(*words, **more):
+    global calls
+    calls += 1
+    if calls == call and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write_atomic(*words, **more)
+    if calls == call:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+model = file.read_model(path)
+file.write_atomic = killed
+file.write_model(path, replace(model, origin={"made_by": "the one that was killed"}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "when", "stands"),
+    [
+        (1, "before", "a test"),
+        (1, "after", "a test"),
+        (2, "after", "the one that was killed"),
+        (3, "after", "the one that was killed"),
+    ],
+)
+def test_a_kill_between_two_writes_leaves_a_sound_model_that_can_be_replaced(
+    tmp_path: Path, call: int, when: str, stands: str
+) -> None:
+    path = tmp_path / "wheel.json"
+    write_model(path, a_model())
+    words = [sys.executable, "-c", KILLED, str(path), str(call), when]
+    assert subprocess.run(words, cwd=PROJECT_ROOT, check=False).returncode == -signal.SIGKILL
+    found, digest = read_model_and_hash(path)
+    assert found.origin == {"made_by": stands}
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    copy_model(path, tmp_path / "copy.json")
+    assert read_model(tmp_path / "copy.json").origin == found.origin
+    new = write_model(path, replace(a_model(), origin={"made_by": "the next"}))
+    assert read_model(path).origin == {"made_by": "the next"}
+    assert hash_path(path).read_text() == f"{new}  wheel.json\n"
+
+
+def test_a_first_model_that_was_cut_off_is_no_model_yet(tmp_path: Path) -> None:
+    path = tmp_path / "wheel.json"
+    hash_path(path).write_text("0" * 64 + "  wheel.json\n")
+    with pytest.raises(FileNotFoundError):
+        read_model(path)
+    write_model(path, a_model())
+    assert read_model(path).origin == {"made_by": "a test"}
+
+
+def test_replacing_makes_no_tampered_file_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "wheel.json"
+    write_model(path, a_model())
+    tampered = path.read_bytes().replace(b"0.07", b"0.99")
+    path.write_bytes(tampered)
+    with pytest.raises(UnusableModel, match="SHA-256"):
+        copy_model(path, tmp_path / "copy.json")
+    named = []
+
+    def see(to: Path, data: bytes, *, mode: int) -> None:
+        named.append(hash_path(path).read_text())
+        write_atomic(to, data, mode=mode)
+
+    monkeypatch.setattr(model_file, "write_atomic", see)
+    write_model(path, a_model())
+    assert len(named) == 3
+    assert not any(hashlib.sha256(tampered).hexdigest() in text for text in named)
+
+
+def test_a_model_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, named = tmp_path / "wheel.json", model_file._named
+    write_model(path, a_model())
+    looks = []
+
+    def replaced(of: Path) -> list[str]:
+        looks.append(of)
+        if len(looks) == 1:  # the old model has been read, its hash has not
+            write_model(path, replace(a_model(), origin={"made_by": "the next"}))
+        return named(of)
+
+    monkeypatch.setattr(model_file, "_named", replaced)
+    assert read_model(path).origin == {"made_by": "the next"}
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,28 @@ def test_a_repeated_commission_is_paid_once_and_a_corrected_one_replaces_it():
     assert ledger.commissions() == D("0.75")
 
 
+def test_a_commission_that_is_revised_under_the_same_exec_id_replaces_the_first():
+    ledger = ledger_of(execution(1))
+    ledger.apply_commission(commission(1, "0.35"))
+    assert ledger.charged(execution(1).exec_id) == D("0.35")
+    assert ledger.apply_commission(commission(1, "1.00")) is Applied.CORRECTION
+    assert ledger.commissions() == ledger.commissions("momentum") == D("1.00")
+    assert ledger.cash == D("-1001.00")
+    assert ledger.apply_commission(commission(1, "1.00")) is Applied.DUPLICATE
+    assert ledger.charged(execution(2).exec_id) == 0
+
+
+def test_a_commission_that_is_revised_before_its_execution_is_paid_in_its_last_amount():
+    ledger = Ledger()
+    for charge in (commission(1, "0.35"), commission(1, "1.00"), commission(1, "0.50", correction=2)):
+        ledger.apply_commission(charge)
+    assert (
+        ledger.apply_commission(commission(1, "9.00")) is Applied.DUPLICATE
+    )  # of the first version: old news
+    ledger.apply(execution(1), "momentum")
+    assert ledger.commissions() == D("0.50")
+
+
 def test_executions_that_still_lack_a_commission_are_listed():
     ledger = ledger_of(execution(1), execution(2))
     ledger.apply_commission(commission(2))
@@ -233,9 +255,23 @@ def test_reports_that_come_twice_change_nothing(history, charges, data):
     for one, owner in data.draw(st.lists(st.sampled_from(history or [(execution(99), "x")]), max_size=5)):
         if once.booked(one.exec_id) is not None:
             assert again.apply(one, owner) is Applied.DUPLICATE
-    for charge in charges:
+    for charge in charges:  # all of them again, as a request for executions brings them, each twice
+        again.apply_commission(charge)
         assert again.apply_commission(charge) is Applied.DUPLICATE
     assert again.to_dict() == once.to_dict()
+
+
+@given(histories, fees)
+def test_commissions_are_those_that_were_reported_last_for_the_newest_version(history, charges):
+    ledger = fill_ledger(history, charges)
+    last: dict[str, tuple[str, Decimal]] = {}
+    for charge in charges:
+        base = charge.exec_id.rpartition(".")[0]
+        if charge.exec_id >= last.get(base, ("", D(0)))[0]:
+            last[base] = (charge.exec_id, charge.amount)
+    booked = {one.base_exec_id for one in ledger.executions()}
+    assert ledger.commissions() == sum((amount for base, (_, amount) in last.items() if base in booked), D(0))
+    assert all(ledger.charged(f"{base}.01") == amount for base, (_, amount) in last.items())
 
 
 @given(histories, fees)

@@ -9,6 +9,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -22,13 +23,21 @@ from data.bar_table import DataError
 from feature_repo.tables import cost_table
 from feature_repo.work import feature_calendar
 from features.snapshot import read_snapshot
+from ml import bootstrap_algowheel_model
+from ml.reference import Reference
+from ml.registry.writer import add_version, model_bytes, promote
+from portfolio.algo_wheel.model_file import read_model
+from portfolio.veto.manifest import MODEL_FILE, REFERENCE_FILE
 from prefect_flows import artefacts, steps, training
 from prefect_flows.environment import prepare
 from prefect_flows.night import Night, State, Step, run_all, run_step
 from prefect_flows.plain import locked_night, run_plain
-from prefect_flows.training import NOTES_NAME, drift, is_due, month, retrain, week
+from prefect_flows.training import NOTES_NAME, TrainingFailed, drift, is_due, month, retrain, week
 from tca.feature_etl import COST_FEATURES
+from tca.generator import generate
+from tca.store import TcaStore, database_path
 from tests.gateway import running_gateway
+from tests.veto_models import FEATURES, hand_manifest, hand_model, signals
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config.yaml"
@@ -235,13 +244,28 @@ def test_models_are_trained_at_the_end_of_their_period_and_after_a_missed_one():
 def test_without_models_the_training_says_so_and_notes_nothing(night, environ, tmp_path):
     assert retrain(night) == "off (nightly.retrain)"
     environ.setenv("BACKSTOP__NIGHTLY__RETRAIN", "'on'")
+    model = tmp_path / "none.json"
+    environ.setenv("BACKSTOP__EXECUTION__WHEEL__MODEL", str(model))
     other = Night(load_settings(CONFIG, os.environ), SystemClock(), day=DAY)
-    from ml import bootstrap_algowheel_model
-
-    environ.setattr(bootstrap_algowheel_model, "DEFAULT_PATH", tmp_path / "none.json")
     text = retrain(other)
-    assert "algo wheel: there is no model to train: python -m ml.bootstrap_algowheel_model" in text
+    assert f"there is no model to train: python -m ml.bootstrap_algowheel_model --output {model}" in text
     assert not (tmp_path / "control" / NOTES_NAME).exists()
+
+
+def test_the_wheel_that_main_reads_is_the_one_that_is_trained(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(
+        "universe: {symbols: [IBM]}\nexecution: {method: wheel, wheel: {model: own/wheel.json}}\n"
+        "nightly: {retrain: on, training_source: ''}\n"
+    )
+    night = Night(load_settings(tmp_path / "config.yaml", {}), SystemClock(), day=DAY)
+    model = tmp_path / "own" / "wheel.json"
+    assert bootstrap_algowheel_model.main(["--output", str(model)]) == ExitCode.CLEAN
+    with TcaStore(database_path(night.loaded.folders.results)) as database:
+        generate(database, parents=4_000, seed=5)
+    assert "algo wheel: the trainer has run" in retrain(night)
+    assert f"promoted: {model}" in capsys.readouterr().out
+    assert read_model(model).evidence.fills.sum() == 2_800
+    assert "algo wheel: not due" in retrain(night)
 
 
 def test_the_table_of_costs_names_the_session_that_they_are_of(night, tmp_path):
@@ -258,14 +282,44 @@ def test_without_bars_of_the_traded_size_no_drift_is_measured(night):
     assert "nightly.training_source names no bars" in drift(night)
 
 
-def test_drift_is_measured_on_the_bars_named_and_a_session_counts_once(environ, tmp_path, capsys):
+@pytest.fixture
+def models(environ, tmp_path: Path) -> Path:
+    """A registry with a model of momentum; drift is measured on the packaged bars."""
+    own = tmp_path / "models" / "momentum"
+    grid = np.linspace(0.0, 1.0, 101)
+    known = Reference(
+        quantiles=dict.fromkeys(FEATURES, grid),
+        brier=0.24,
+        calibration_error=0.02,
+        mean_return=0.01,
+        deviation=0.05,
+        entries=200,
+    )
+    files = {MODEL_FILE: model_bytes(hand_model()), REFERENCE_FILE: known.to_json()}
+    promote(own, add_version(own, hand_manifest(signals("momentum")), files))
     environ.setenv("BACKSTOP__NIGHTLY__TRAINING_SOURCE", "packaged")
     environ.setenv("BACKSTOP__VETO__MODELS", str(tmp_path / "models"))
-    night = Night(load_settings(CONFIG, os.environ), SystemClock(), day=DAY)
-    assert drift(night) == "measured, see above"
-    assert "momentum" in capsys.readouterr().out
-    assert "without counting" in drift(night)
-    assert json.loads((tmp_path / "control" / NOTES_NAME).read_text()) == {"drift": DAY.toordinal()}
+    return tmp_path / "models"
+
+
+def test_drift_is_measured_on_the_bars_named_and_a_session_counts_once(models, tmp_path, capsys):
+    loaded = load_settings(CONFIG, os.environ)
+    states = []
+    for day in (DAY, date(2013, 2, 14), DAY):  # an earlier session again, then the newest again
+        assert drift(Night(loaded, SystemClock(), day=day)) == "measured, see above"
+        states.append(json.loads((tmp_path / "results" / "drift" / "momentum.json").read_text()))
+    assert states[0]["session"] is not None
+    assert states[1:] == states[:1] * 2
+    assert capsys.readouterr().out.count("no calm report is counted") == 2
+    assert not (tmp_path / "control" / NOTES_NAME).exists()
+
+
+def test_a_model_whose_drift_cant_be_measured_fails_the_step(models):
+    damaged = models / "momentum" / "0001" / MODEL_FILE
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"{}")
+    with pytest.raises(TrainingFailed, match="at least one strategy"):
+        drift(Night(load_settings(CONFIG, os.environ), SystemClock(), day=DAY))
 
 
 def test_without_promotions_no_probation_goes_on(night, capsys):

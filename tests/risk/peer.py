@@ -40,6 +40,7 @@ class Peer:
         loaded = load_settings(options.config, os.environ)
         self.folders = loaded.folders
         self.folders.make()
+        self.folders.flags.mkdir(exist_ok=True)
         self.settings = loaded.settings
         self.identity = Identity.from_environ("main", os.environ)
         self.key = read_ipc_key(os.environ)

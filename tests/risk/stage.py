@@ -37,6 +37,7 @@ class Stage:
         faults: str = "",
     ) -> None:
         self.folder = folder
+        (folder / "flags").mkdir(exist_ok=True)  # it comes with the project; where it is lost, nobody trades
         # Beside the folder: a test may fill that one's disk or take it away.
         self.audit = folder.parent / f"{folder.name}-audit.jsonl"
         self.control = folder.parent / f"{folder.name}-control"

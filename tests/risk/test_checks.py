@@ -127,6 +127,15 @@ def test_the_fill_budget_may_be_used_up_but_not_passed() -> None:
     assert check_fill_budget("2012-11", 4, settings).status is BREACH
 
 
+def test_a_fill_budget_is_not_known_while_fills_may_be_missing_but_a_breach_stays_one() -> None:
+    settings = FillBudgetCheck(max_fills_per_month=3)
+    found = check_fill_budget("2012-11", 3, settings, "the journal can't be read")
+    assert (found.status, found.detail) == (UNKNOWN, "the journal can't be read")
+    assert check_fill_budget("2012-11", 4, settings, "the journal can't be read").status is BREACH
+    disabled = FillBudgetCheck(enabled=False)
+    assert check_fill_budget("", 0, disabled, "the journal can't be read").status is CheckStatus.DISABLED
+
+
 def test_a_book_that_differs_for_a_moment_is_no_mismatch() -> None:
     book, broker = {"AAPL": Decimal(100)}, {"AAPL": Decimal(90), "IBM": Decimal(0)}
     assert differing(book, broker) == {"AAPL"}

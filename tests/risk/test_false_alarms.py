@@ -79,13 +79,13 @@ def test_a_broker_that_goes_and_comes_back_is_neither_flat_nor_a_kill(stage: Sta
 
 
 def test_a_flag_at_the_start_halts_without_a_liquidation_until_a_human_rearms(stage: Stage) -> None:
-    (stage.folder / "flags").mkdir()
     stage.kill_now.touch()
     watchdog = stage.start_watchdog()
     body = stage.await_state("halted")
     assert body["lease"] is False
     assert body["kill"] is None
     assert "--rearm" in body["halted"]
+    assert run_command(stage, "--status").returncode == 3
     refused = run_command(stage, "--rearm", "while it runs")
     assert refused.returncode == 5
     watchdog.send_signal(signal.SIGTERM)

@@ -96,6 +96,23 @@ def test_an_overgrown_console_is_emptied_and_written_on(tmp_path: Path) -> None:
         process.stop(5.0)
 
 
+def test_a_console_that_somebody_took_away_disturbs_nobody(tmp_path: Path) -> None:
+    process = child(tmp_path, "print('once')")
+    process.start()
+    assert process.wait(20.0)
+    (tmp_path / "child.log").unlink()
+    process.trim_console(1)
+    assert process.read_console() == ""
+
+
+def test_a_child_starts_where_it_can_have_no_console(tmp_path: Path) -> None:
+    (tmp_path / "child.log").mkdir()  # it can't be opened, whoever tries
+    process = child(tmp_path, "print('once')")
+    process.start()
+    assert process.wait(20.0)
+    assert process.exit_code == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 def test_a_child_does_not_outlive_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     code = f"""

@@ -47,6 +47,25 @@ def test_a_broker_run_overrides_nothing(tmp_path: Path) -> None:
     assert run.state == tmp_path / "state"
 
 
+def test_the_watchdog_of_a_run_knows_no_later_configuration(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mode: paper\npaths: {logs: my_logs}\n")
+    loaded = load_settings(tmp_path / "config.yaml", {})
+    run = launch.keep_config(launch.plan_run(loaded, tmp_path / "config.yaml", paper=False))
+    (tmp_path / "config.yaml").write_text("::: half saved")
+    assert run.kept_config is not None
+    words = launch.build_watchdog(run, {})._arguments
+    assert words[-4:] == ["--config", str(run.kept_config), "--root", str(tmp_path)]
+    kept = load_settings(run.kept_config, {}, root=tmp_path)
+    assert kept.folders == loaded.folders
+    assert kept.sha256 == loaded.sha256
+
+
+def test_a_configuration_that_can_not_be_kept_starts_no_run(paper_run: launch.Run) -> None:
+    paper_run.config.unlink()
+    with pytest.raises(launch.FolderProblem, match="can't be kept"):
+        launch.keep_config(paper_run)
+
+
 def test_a_limit_given_in_the_environment_holds_in_a_replay_too(paper_run: launch.Run) -> None:
     name = "BACKSTOP__EXECUTION__PRETRADE__MAX_ORDERS_PER_MINUTE"
     free = launch.build_environment(paper_run, {}, port=1, symbols=())
@@ -77,10 +96,10 @@ def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_flags_folder_that_is_missing_is_made_by_a_human_not_by_rearming(paper_run: launch.Run) -> None:
-    assert "mkdir" in control.advise(FlagFolder(paper_run.flags))
+    assert "mkdir" in FlagFolder(paper_run.flags).present().remedy
     paper_run.flags.mkdir()
     (paper_run.flags / "KILL_NOW.flag").touch()
-    assert "--rearm" in control.advise(FlagFolder(paper_run.flags))
+    assert "--rearm" in FlagFolder(paper_run.flags).present().remedy
 
 
 def test_the_status_of_a_start_shows_no_heartbeat_of_an_earlier_run(
@@ -89,6 +108,7 @@ def test_the_status_of_a_start_shows_no_heartbeat_of_an_earlier_run(
     (tmp_path / "config.yaml").write_text("mode: paper\n")
     loaded = load_settings(tmp_path / "config.yaml", {})
     loaded.folders.make()
+    loaded.folders.flags.mkdir(exist_ok=True)
     old = {"run_id": "an-old-run", "monotonic_ns": 1, "phase": "halted", "connection": "ready"}
     (loaded.folders.logs / "main_heartbeat.json").write_text(json.dumps(old))
     with InstanceLock(loaded.folders.control / "system.lock") as lock:
@@ -139,6 +159,7 @@ def test_rearming_after_a_kill_is_the_watchdogs_whether_its_flag_stands_or_not(
         )
         killed = {"kill_id": "k1", "reason": "kill_now_flag", "detected_monotonic_ns": 1}
         journal.append(RecordKind.KILL_STARTED, killed)
+        journal.append(RecordKind.KILL_ENDED, {"kill_id": "k1", "flat": True})
         journal.close()
     options = Options(action=Action.REARM, config=tmp_path / "config.yaml", rearm_reason="checked")
     assert control.rearm(loaded, options, ROOT) == 0

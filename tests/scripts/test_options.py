@@ -18,6 +18,11 @@ def test_without_options_a_real_broker_is_meant() -> None:
     assert (options.action, options.paper, options.config) == (Action.RUN, None, ROOT / "config.yaml")
 
 
+def test_a_kill_is_abandoned_only_on_request() -> None:
+    assert parse(["--rearm", "closed by hand"], ROOT).abandon_kill is False
+    assert parse(["--rearm", "closed by hand", "--abandon-kill"], ROOT).abandon_kill is True
+
+
 def test_paper_alone_takes_every_default() -> None:
     assert parse(["--paper"], ROOT).paper == PaperOptions()
 
@@ -63,6 +68,7 @@ def test_every_paper_option_is_read(tmp_path: Path) -> None:
         (["--sessions", "3"], "only together with --paper"),
         (["--paper", "--status"], "not allowed with argument"),
         (["--rearm", "   "], "needs a reason in words"),
+        (["--abandon-kill"], "only together with --rearm"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(words: list[str], said: str) -> None:

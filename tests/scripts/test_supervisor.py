@@ -169,6 +169,68 @@ open({str(run.gateway_status)!r}, "w").write('{{"state": "finished"}}')
     assert any("was started again" in line for line in it.said)
 
 
+def test_a_restarted_watchdog_that_can_not_use_its_configuration_is_tried_again(
+    run: Run, system: Callable[..., System]
+) -> None:
+    count = run.root / "count"
+    watchdog = f"""
+import signal, sys, time
+with open({str(count)!r}, "a") as file: file.write("x")
+starts = len(open({str(count)!r}).read())
+if starts < 4:
+    sys.exit(1 if starts == 1 else {int(ExitCode.USAGE)})
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+open({str(run.gateway_status)!r}, "w").write('{{"state": "finished"}}')
+time.sleep(600)
+"""
+    it = system(watchdog=watchdog)
+    supervisor = it.start()
+    it.wait_ready("main")
+    assert supervisor.stop(supervisor.watch()) == ExitCode.CLEAN
+    assert it.children["risk_monitor"].starts == 4
+
+
+def test_a_watchdog_that_has_just_died_in_a_kill_is_brought_back_by_a_stop_too(
+    run: Run, system: Callable[..., System]
+) -> None:
+    marker = run.root / "first"
+    watchdog = f"""
+import json, os, signal, sys, time
+def tell(state):
+    body = {{"pid": 1, "state": state, "kill": {{"reason": "drawdown"}}}}
+    document = {{"run_id": {RUN_ID!r}, "monotonic_ns": time.monotonic_ns(), "body": body}}
+    open({str(run.logs / "risk_monitor_heartbeat.json")!r}, "w").write(json.dumps(document))
+if not os.path.exists({str(marker)!r}):
+    open({str(marker)!r}, "w").close()
+    tell("killing")
+    os.kill(os.getpid(), signal.SIGKILL)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+tell("halted")
+time.sleep(600)
+"""
+    it = system(watchdog=watchdog)
+    supervisor = it.start()
+    it.wait_ready("main")
+    wait_for(lambda: not it.children["risk_monitor"].is_running)
+    assert supervisor.stop(Outcome(text="asked to stop")) == ExitCode.HALTED
+    assert it.children["risk_monitor"].starts == 2
+
+
+def test_a_watchdog_that_can_not_say_that_it_kills_is_given_the_time(
+    run: Run, system: Callable[..., System], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.supervisor._WATCHDOG_STOP_S", 0.3)
+    # Its heartbeat file can't be written, as on a full disk; it ends only after its kill.
+    slow = (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.0), sys.exit(3)))\n"
+    )
+    it = system(watchdog=slow + "print('ready')\ntime.sleep(600)")
+    supervisor = it.start()
+    it.wait_ready("main", "risk_monitor")
+    assert supervisor.stop(Outcome(text="asked to stop")) == ExitCode.HALTED
+    assert it.children["risk_monitor"].exit_code == ExitCode.HALTED
+
+
 def test_a_watchdog_that_always_ends_ends_the_run(system: Callable[..., System]) -> None:
     it = system(watchdog="import sys; sys.exit(1)")
     supervisor = it.start()

@@ -127,6 +127,8 @@ def test_corrections_replace_and_late_reports_change_nothing(scribe: Scribe) -> 
     scribe.fill(order, 100, "100.90", scribe.at(1), exec_id="e.7.02", fee="9")
     row = scribe.rows()["A"]
     assert (row["execution"], row["fees"], row["filled"]) == (20, 4, 100)
+    scribe.commission("e.7.03", "5")  # the same execution's, revised
+    assert scribe.rows()["A"]["fees"] == 5
 
 
 def test_a_replacement_belongs_to_its_parent(scribe: Scribe) -> None:

@@ -48,6 +48,16 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(work, tmp_path,
     assert scored == len(second.known)
 
 
+def test_a_search_that_asks_for_less_than_was_tried_knows_of_all_that_was(work, tmp_path):
+    whole, _, _ = searched(work, tmp_path, plan(trials=24))
+    again, study, _ = searched(work, tmp_path, plan(trials=8))
+    assert list(again.known.items()) == list(whole.known.items())
+    assert again.found == len(whole.known)
+    asked = plan(trials=8)
+    wanted = [number for number, values in whole.known.items() if values is not None]
+    assert course_of(work, asked, study).numbers == wanted
+
+
 def test_the_seed_decides(work, tmp_path):
     first, _, _ = searched(work, tmp_path / "a", plan(seed=1))
     again, _, _ = searched(work, tmp_path / "b", plan(seed=1))

@@ -138,6 +138,23 @@ def test_a_learning_search_reports_its_front(config, searched):
     assert more["folder"] == found["folder"]
     assert more["scored"] == 24
     assert "16 combinations were done before" in more["notes"][0]
+    less = searched(*asked, "--objective", "sharpe", "--objective", "max_drawdown", "--trials", "16")
+    assert "16 were asked for, but all that were tried are ranked" in less.pop("notes")[1]
+    assert less["luck"]["earlier_trials"] == 0  # its own trials count once
+    more.pop("notes")
+    assert less == more
+
+
+def test_a_learning_search_goes_on_beyond_the_trials_whose_returns_are_kept(config, searched):
+    asked = ("--mode", "optimise", "--config", config, *SHORT, *GRID, "--sampler", "random", "--no-html")
+    few, many = (searched(*asked, "--chunk", "16", "--trials", trials) for trials in ("16", "2001"))
+    assert many["folder"] == few["folder"]
+    assert (few["scored"], many["scored"]) == (16, 70)
+    assert few["luck"]["overfitting"] is not None
+    assert "returns weren't kept" in many["luck"]["overfitting_note"]
+    kept = searched(*asked, "--chunk", "16", "--trials", "2001", "--keep-returns")
+    assert kept["folder"] != many["folder"]
+    assert kept["luck"]["overfitting"] is not None
 
 
 def test_strategies_files_and_studies_are_set_side_by_side(config, tmp_path, run, searched):
@@ -168,6 +185,40 @@ def test_strategies_files_and_studies_are_set_side_by_side(config, tmp_path, run
     assert whole["measures"]["momentum"]["total_return"] == pytest.approx(alone["total_return"], abs=1e-9)
     assert (folder / "report.png").stat().st_size > 10_000
     assert "side by side" in (folder / "report.html").read_text()
+
+
+VERSION = """
+def rule(state, bar, *, days={days}):
+    closes = [*(state or []), bar.close][-days:]
+    return closes, float("nan") if len(closes) < days else float(closes[-1] > closes[0])
+"""
+
+
+def test_two_versions_of_a_strategy_and_one_named_like_the_benchmark_have_a_column_each(
+    config, tmp_path, searched
+):
+    for name, days in (("v1", 5), ("v2", 20)):
+        (tmp_path / f"{name}.py").write_text(VERSION.format(days=days))
+    (tmp_path / "own.py").write_text(VERSION.format(days=10).replace("rule", "benchmark"))
+    files = f"{tmp_path}/v1.py:rule,{tmp_path}/v2.py:rule,{tmp_path}/own.py:benchmark"
+    span = SHORT[:-2]
+    found = searched("--mode", "compare", "--config", config, *span, "--strategy", files, "--no-html")
+    assert list(found["measures"]) == ["rule", "rule 2", "benchmark 2", "benchmark"]
+    record = json.loads((Path(found["folder"]) / "run.json").read_text())
+    assert record["strategies"] == {"rule": {"days": 5}, "rule 2": {"days": 20}, "benchmark 2": {"days": 10}}
+    for name, column in (("v1", "rule"), ("v2", "rule 2")):
+        alone = searched("--config", config, *span, "--strategy", f"{tmp_path}/{name}.py:rule", "--no-html")
+        assert found["measures"][column]["total_return"] == pytest.approx(alone["total_return"], abs=1e-9)
+
+
+def test_all_are_measured_against_the_benchmark_that_stands_beside_them(config, tmp_path, searched):
+    other = tmp_path / "other.yaml"
+    other.write_text("strategy: momentum\nsymbols: MSFT\nstart: 2011-01-03\nend: 2012-12-31\n")
+    found = searched("--mode", "compare", "--config", config, *SHORT, "--against", other, "--no-html")
+    record = json.loads((Path(found["folder"]) / "run.json").read_text())
+    for name in ("momentum", "other"):
+        measured = found["measures"][name]["correlation"]
+        assert measured == pytest.approx(record["correlation"][name][-1], abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from data.bar_table import DAILY, DataError
+from data.bar_table import DAILY, NS_PER_S, DataError
 from data.corporate_actions import ActionKind
 from data.download.http import MOST_TRIES, HttpSource
+from data.download.keep import keep
 from data.download.polygon import fetch_polygon, headers
 from data.download.yahoo import fetch_yahoo
+from data.exchange_calendar import exchange_calendar
+from data.quality.gate import default_policies
 from data.sources import open_source
+from data.store.writer import HistoryWriter
 from tests.data.download.service import Answer, Service, serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,7 +97,7 @@ def source(service: Service, naps: Naps | None = None, given: dict[str, str] | N
 
 def yahoo(service: Service, naps: Naps | None = None):
     with source(service, naps) as one:
-        return fetch_yahoo(one, "AAPL", DAILY, FIRST, LAST)
+        return fetch_yahoo(one, "AAPL", DAILY, FIRST, LAST, today=LAST)
 
 
 def test_yahoo_gives_bars_splits_and_dividends():
@@ -108,6 +113,96 @@ def test_yahoo_gives_bars_splits_and_dividends():
     assert fetched.notes == ("AAPL: 1 rows of Yahoo without prices left out",)
     assert "interval=1d" in service.asked[0]
     assert f"period1={int(datetime(2020, 8, 27, tzinfo=UTC).timestamp())}" in service.asked[0]
+
+
+def chart(
+    starts: Sequence[int],
+    dividends: Mapping[int, float] | None = None,
+    splits: Mapping[int, float] | None = None,
+) -> Answer:
+    """Bars of 100 dollars, and events by their time."""
+    price, volume = [100.0] * len(starts), [1000] * len(starts)
+    events = {
+        "dividends": {str(at): {"amount": amount, "date": at} for at, amount in (dividends or {}).items()},
+        "splits": {
+            str(at): {"date": at, "numerator": ratio, "denominator": 1.0}
+            for at, ratio in (splits or {}).items()
+        },
+    }
+    result = {
+        "meta": {"currency": "USD", "exchangeTimezoneName": "America/New_York"},
+        "timestamp": list(starts),
+        "events": events,
+        "indicators": {
+            "quote": [{"open": price, "high": price, "low": price, "close": price, "volume": volume}]
+        },
+    }
+    return Answer({"chart": {"error": None, "result": [result]}})
+
+
+def test_a_dividend_of_yahoo_is_in_its_own_shares_though_the_split_lies_behind_the_span():
+    later = chart(OPENS, {OPENS[0]: 0.205, OPENS[2]: 0.3}, {OPENS[2]: 4.0})
+    with (
+        serving({CHART_PATH: [chart(OPENS[:2], {OPENS[0]: 0.205}), later]}) as service,
+        source(service) as one,
+    ):
+        fetched = fetch_yahoo(one, "AAPL", DAILY, FIRST, date(2020, 8, 28), today=LAST)
+    assert [(one.day, one.kind, one.value) for one in fetched.actions] == [
+        (date(2020, 8, 27), ActionKind.DIVIDEND, 0.82),
+        (date(2020, 8, 31), ActionKind.SPLIT, 4.0),  # and no dividend from behind the span
+    ]
+    assert fetched.rows is not None
+    assert len(fetched.rows.time_ns) == 2
+    assert f"period2={int(datetime(2020, 9, 3, tzinfo=UTC).timestamp())}" in service.asked[1]
+
+
+def at(hour: int, minute: int, second: int = 0) -> int:
+    """A time of a morning in New York, in summer."""
+    return int(datetime(2020, 8, 27, hour + 4, minute, second, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("size_s", "bars_of_today", "last_trade"),
+    [
+        (60, [at(9, 30), at(9, 31)], at(9, 31, 7)),
+        (120, [at(9, 30), at(9, 32)], at(9, 33, 0)),
+        (300, [at(9, 30), at(9, 35)], at(9, 38, 17)),
+        (300, [at(9, 30), at(9, 35)], at(9, 38, 15)),  # on a multiple of 5 s
+        (3600, [at(9, 30), at(10, 30)], at(11, 0)),  # on the half hour, as the bars are
+    ],
+)
+def test_the_last_trade_that_yahoo_puts_behind_intraday_bars_is_no_bar(size_s, bars_of_today, last_trade):
+    answer = chart([*bars_of_today, last_trade])
+    with serving({CHART_PATH: answer}) as service, source(service) as one:
+        fetched = fetch_yahoo(one, "AAPL", size_s, date(2020, 8, 27), date(2020, 8, 27), today=LAST)
+    assert fetched.rows is not None
+    assert (fetched.rows.time_ns // NS_PER_S).tolist() == bars_of_today
+    assert fetched.notes == ("AAPL: 1 rows of Yahoo that begin inside another bar left out",)
+
+
+def test_hours_around_a_pause_at_noon_are_all_bars():
+    hours = [at(9, 15), at(10, 15), at(11, 15), at(12, 45), at(13, 45)]
+    with serving({CHART_PATH: chart(hours)}) as service, source(service) as one:
+        fetched = fetch_yahoo(one, "AAPL", 3600, date(2020, 8, 27), date(2020, 8, 27), today=LAST)
+    assert fetched.rows is not None
+    assert len(fetched.rows.time_ns) == 5
+    assert fetched.notes == ()
+
+
+@pytest.mark.parametrize("second", [15, 17])
+def test_an_intraday_download_inside_a_bar_keeps_finished_bars_only(tmp_path, second):
+    day = date(2020, 8, 27)
+    answer = chart([at(10, 25), at(10, 30), at(10, 33, second)])
+    with serving({CHART_PATH: answer}) as service, source(service) as one:
+        fetched = fetch_yahoo(one, "AAPL", 300, day, day, today=day)
+    with HistoryWriter(tmp_path / "h.duckdb") as writer:
+        kept = keep(
+            writer, fetched, source="yahoo", span=(day, day), policies=default_policies(),
+            calendar=exchange_calendar("XNYS", date(2020, 8, 3), date(2020, 9, 30)),
+            now_ns=at(10, 33, second) * NS_PER_S,
+        )  # fmt: skip
+    assert kept.bars == 1
+    assert open_source(str(tmp_path / "h.duckdb")).tables["AAPL"].end_ns.tolist() == [at(10, 30) * NS_PER_S]
 
 
 def test_polygon_gives_raw_bars_over_all_pages_and_the_key_stands_in_no_address():
@@ -254,3 +349,24 @@ def test_prices_that_come_adjusted_bring_no_split_to_be_booked_again(tmp_path):
         source = open_source(str(store), raw=raw)
         assert source.tables["AAPL"].close.tolist() == [125.01, 124.8075, 129.04]
         assert [(one.kind, one.value) for one in source.actions] == [(ActionKind.DIVIDEND, 0.205)]
+
+
+def test_a_dividend_is_booked_the_same_after_one_download_in_one_span_or_in_two(tmp_path):
+    store = tmp_path / "h.duckdb"
+    split = {OPENS[2]: 4.0}
+    answers = [
+        chart(OPENS[:2], {OPENS[0]: 0.205}),
+        chart(OPENS, {OPENS[0]: 0.205}, split),  # asked for the splits since
+        chart(OPENS[2:], splits=split),
+        chart(OPENS[2:], splits=split),
+    ]
+    booked = []
+    with serving({CHART_PATH: answers}) as service:
+        for first, last in (("2020-08-27", "2020-08-28"), ("2020-08-31", "2020-09-02")):
+            done = run(
+                "download", "yahoo", "--symbols", "AAPL", "--store", str(store), "--url", service.url,
+                "--start", first, "--end", last,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            booked.append([(one.kind, one.value) for one in open_source(str(store)).actions])
+    assert booked == [[(ActionKind.DIVIDEND, 0.205)]] * 2

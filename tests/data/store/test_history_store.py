@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from data.bar_table import DAILY, BarTable, DataError
 from data.corporate_actions import ActionKind, CorporateAction
 from data.packaged import load_packaged
+from data.sources import open_source
 from data.store.reader import HistoryReader
-from data.store.schema import PriceKind, Series, reading_copy
+from data.store.schema import TABLES, PriceKind, Series, reading_copy
 from data.store.writer import HistoryWriter, StoreBusy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,6 +121,81 @@ def test_actions_of_a_span_are_replaced(tmp_path):
     with HistoryReader(path) as reader:
         assert reader.actions(["XYZ"], "test") == (split,)
         assert reader.actions(["ABC"], "test") == ()
+
+
+def test_an_action_behind_the_span_replaces_its_own_only(tmp_path):
+    path = tmp_path / "history.duckdb"
+    dividend, split, payout = (
+        CorporateAction(symbol="XYZ", day=date(2012, 5, 4), kind=ActionKind.DIVIDEND, value=2.65),
+        CorporateAction(symbol="XYZ", day=date(2020, 8, 31), kind=ActionKind.SPLIT, value=4.0),
+        CorporateAction(symbol="XYZ", day=date(2020, 8, 31), kind=ActionKind.DIVIDEND, value=0.2),
+    )
+    with HistoryWriter(path) as writer:
+        writer.put_actions("test", "XYZ", date(2020, 1, 1), date(2020, 12, 31), [split, payout])
+        for _ in range(2):
+            writer.put_actions("test", "XYZ", date(2012, 1, 1), date(2012, 12, 31), [dividend, split])
+    with HistoryReader(path) as reader:
+        assert set(reader.actions(["XYZ"], "test")) == {dividend, split, payout}
+        assert len(reader.actions(["XYZ"], "test")) == 3
+
+
+def test_a_split_behind_the_last_raw_bar_divides_no_dividend(tmp_path):
+    path = tmp_path / "history.duckdb"
+    dividend, split, later = (
+        CorporateAction(symbol="XYZ", day=date(1997, 5, 20), kind=ActionKind.DIVIDEND, value=1.0),
+        CorporateAction(symbol="XYZ", day=date(1997, 5, 22), kind=ActionKind.SPLIT, value=2.0),
+        CorporateAction(symbol="XYZ", day=date(1997, 6, 2), kind=ActionKind.SPLIT, value=5.0),
+    )
+    with HistoryWriter(path) as writer:
+        writer.put_bars(SERIES, table_of({10_001: 10.0, 10_002: 10.0, 10_003: 10.0}))  # to 1997-05-22
+        writer.put_actions("test", "XYZ", date(1997, 1, 1), date(1997, 12, 31), [dividend, split, later])
+    source = open_source(str(path))
+    assert source.tables["XYZ"].close.tolist() == [5.0, 5.0, 10.0]
+    assert [one.value for one in source.actions] == [0.5]
+
+
+KILLED_MAKERS = """
+import os, signal, sys
+from pathlib import Path
+from data.store import writer
+for statements in range(1, 8):
+    child = os.fork()
+    if child:
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        continue
+    plain, left = writer.fetch, [statements]
+    def until_killed(connection, sql, parameters=()):
+        rows = plain(connection, sql, parameters)
+        if sql.startswith(("CREATE", "INSERT")):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return rows
+    writer.fetch = until_killed
+    writer.HistoryWriter(Path(sys.argv[1]) / f"{statements}.duckdb")
+    os._exit(0)
+"""
+
+
+def test_a_store_is_usable_after_a_kill_at_each_statement_of_its_making(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED_MAKERS, str(tmp_path)], cwd=ROOT, check=True)
+    made = sorted(tmp_path.glob("*.duckdb"))
+    assert len(made) == len(TABLES) + 1
+    for path in made:
+        with HistoryWriter(path) as writer:
+            writer.put_bars(SERIES, table_of({10_000: 10.0}))
+        with HistoryReader(path) as reader:
+            assert reader.bars(SERIES).close.tolist() == [10.0]
+
+
+@pytest.mark.parametrize("tables", range(len(TABLES) + 1))
+def test_a_store_whose_making_was_cut_off_between_two_tables_is_finished(tmp_path, tables):
+    path = tmp_path / "history.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        for statement in TABLES[:tables]:
+            connection.execute(statement)
+    with HistoryReader(path) as reader:
+        assert reader.holdings() == []
 
 
 WRITER = """

@@ -72,6 +72,7 @@ class Parts:
             quotes=self._quote,
             clock=self.clock,
         )
+        self.session: SessionTimes | None = None
         self.questions: list[int] = []
         self.trailing: set[str] = set()
         self.reconciler = Reconciler(
@@ -98,7 +99,7 @@ class Parts:
             work=ParentWork(
                 executor=executor,
                 settings=settings.methods,
-                session_at=lambda _market_ns: None,
+                session_at=lambda _market_ns: self.session,
                 clock=self.clock,
             ),
             journal=self.journal,

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.events import Commission
 from core.records import RecordKind
@@ -34,6 +39,7 @@ def live_through_a_day(parts: Parts) -> None:
     first = parts.fill(1, 40, index=0)
     parts.fill(1, 40, index=0)  # told twice
     parts.desk.on_message(Commission(exec_id=first.exec_id, amount=Decimal("0.35"), currency="USD"))
+    parts.desk.on_message(Commission(exec_id=first.exec_id, amount=Decimal("1.00"), currency="USD"))
     parts.fill(2, 60, index=0)
     parts.fill(3, 30, index=1)  # a part of its stop
     equity = {"bar_end_ns": 1, "nlv": "100100.50", "cash": "1", "gross": "2"}
@@ -46,6 +52,51 @@ def test_a_folded_book_equals_the_one_that_was_lived(parts: Parts) -> None:
     assert parts.book.positions() == {("momentum", "IBM"): Decimal(70)}
     assert parts.book.month.count_at(START_NS) == 3
     assert everything(parts.folded()) == everything(parts.book)
+
+
+def test_a_revised_commission_is_paid_by_the_ledger_and_by_the_settled_cash(parts: Parts) -> None:
+    parts.act(100)
+    first = parts.fill(1, 100, index=0)
+    settled, cash = parts.book.settled.total, parts.book.ledger.cash
+    corrected = f"{first.base_exec_id}.02"
+    for exec_id, amount in ((first.exec_id, "0.35"), (first.exec_id, "1.00"), (corrected, "0.80")):
+        for _ in range(2):
+            parts.desk.on_message(Commission(exec_id=exec_id, amount=Decimal(amount), currency="USD"))
+        assert parts.book.ledger.cash == cash - Decimal(amount)
+        assert parts.book.settled.total == settled - Decimal(amount)
+        assert parts.status.commission == Decimal(amount)
+        assert everything(parts.folded()) == everything(parts.book)
+    assert len(parts.records("commission")) == 3
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(1, 3), st.decimals("-0.50", "9", places=2)), max_size=15
+    )
+)
+def test_a_book_folded_from_revised_commissions_equals_the_one_that_was_lived(
+    charges: list[tuple[int, int, Decimal]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        parts = Parts(Path(folder))
+        parts.act(100)
+        known: dict[int, tuple[int, Decimal]] = {}
+        for number in (1, 2):
+            parts.fill(number, 50, index=0)
+        settled = parts.book.settled.total
+        for number, revision, amount in charges:
+            base = parts.execution(number, 1, index=0).base_exec_id
+            message = Commission(exec_id=f"{base}.{revision:02d}", amount=amount, currency="USD")
+            parts.desk.on_message(message)
+            if revision >= known.get(number, (0, amount))[0]:
+                known[number] = (revision, amount)
+        paid = sum((amount for number, (_, amount) in known.items() if number < 3), Decimal(0))
+        assert parts.book.ledger.commissions() == paid
+        assert parts.book.settled.total == settled - sum(amount for _, amount in known.values())
+        assert everything(parts.folded()) == everything(parts.book)
+        for number, booked in known.items():
+            assert parts.book.orders.commission(parts.execution(number, 1, index=0).exec_id) == booked
+        parts.journal.close()
 
 
 def test_folding_any_prefix_and_going_on_gives_the_same_book(parts: Parts) -> None:

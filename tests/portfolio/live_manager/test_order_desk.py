@@ -10,8 +10,10 @@ import pytest
 
 from core.reasons import Reason
 from core.vocabulary import BrokerStatus, OrderType, Purpose, Side
-from tests.execution.orders import open_report
-from tests.portfolio.live_manager.parts import Parts
+from execution.methods.situation import SessionTimes
+from tests.execution.desk import OPEN
+from tests.execution.orders import open_report, status_of
+from tests.portfolio.live_manager.parts import HOUR_NS, START_NS, Parts
 
 
 def denials(parts: Parts) -> list[object]:
@@ -169,3 +171,99 @@ def test_an_exit_that_takes_its_time_is_withdrawn_when_the_position_is_wanted_ag
     assert parts.broker.placed[-1].order.order_type == "MOC"
     parts.desk.withdraw_unwanted(lambda _strategy, _symbol: target)
     assert bool(parts.broker.cancelled) is withdrawn
+
+
+class EndingEntry:
+    """An entry of 100 at the touch, 40 filled, whose window is over: our cancel is on its way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.parts = parts = Parts(folder, method="LMT", methods={"limit_placement": "touch"})
+        parts.session = SessionTimes(open_ns=START_NS - HOUR_NS, close_ns=START_NS + 3 * HOUR_NS)
+        parts.act(100)
+        self.entry, self.stop = parts.broker.placed
+        self.tell(BrokerStatus.SUBMITTED)
+        parts.desk.on_message(
+            status_of(self.stop.order, self.stop.order_id, BrokerStatus.PRE_SUBMITTED, perm_id=901)
+        )
+        parts.fill(1, 40, index=0)
+        self.market_ns = START_NS + HOUR_NS
+        self.look_after()
+        assert parts.broker.cancelled == [self.entry.order_id]
+
+    def tell(self, status: BrokerStatus, filled: int = 0) -> None:
+        self.parts.desk.on_message(status_of(self.entry.order, self.entry.order_id, status, filled))
+
+    def look_after(self) -> None:
+        self.parts.desk.look_after(OPEN, self.market_ns)
+
+    def end(self) -> None:
+        """Have the broker end it, and look after what it left until nothing more is to be done."""
+        self.tell(BrokerStatus.CANCELLED, 40)
+        for _ in range(3):
+            self.look_after()
+            self.parts.clock.advance(1.0)
+            for written in (self.stop, self.parts.broker.placed[-1]):  # the amended stop works on
+                if written.order.purpose is Purpose.STOP:
+                    report = status_of(
+                        written.order, written.order_id, BrokerStatus.PRE_SUBMITTED, perm_id=901
+                    )
+                    self.parts.desk.on_message(report)
+
+    @property
+    def entries(self) -> list[Decimal]:
+        orders = (written.order for written in self.parts.broker.placed)
+        return [order.quantity for order in orders if order.purpose is Purpose.ENTRY]
+
+
+def test_the_rest_of_an_entry_that_is_still_wanted_goes_on(tmp_path: Path) -> None:
+    scene = EndingEntry(tmp_path)
+    scene.parts.desk.withdraw_unwanted(lambda _strategy, _symbol: 100.0)
+    scene.end()
+    assert scene.entries == [100, 60]
+
+
+@pytest.mark.parametrize("moment", ["ending", "waiting"])
+def test_the_rest_of_an_entry_that_is_wanted_no_more_is_not_sent(tmp_path: Path, moment: str) -> None:
+    scene = EndingEntry(tmp_path)
+    if moment == "waiting":
+        scene.tell(BrokerStatus.CANCELLED, 40)
+        scene.look_after()
+    scene.parts.desk.withdraw_unwanted(lambda _strategy, _symbol: 0.0)
+    scene.end()
+    assert scene.entries == [100]
+    assert len(scene.parts.broker.cancelled) == 1
+
+
+@pytest.mark.parametrize("moment", ["ending", "waiting"])
+def test_the_rest_of_an_entry_whose_stop_was_hit_is_not_sent(tmp_path: Path, moment: str) -> None:
+    scene = EndingEntry(tmp_path)
+    if moment == "waiting":
+        scene.tell(BrokerStatus.CANCELLED, 40)
+        scene.look_after()
+    scene.parts.fill(2, 40, index=1)
+    assert scene.parts.book.positions() == {}
+    scene.parts.desk.on_message(
+        status_of(scene.stop.order, scene.stop.order_id, BrokerStatus.CANCELLED, 40, perm_id=901)
+    )
+    scene.end()
+    assert scene.entries == [100]
+    entry = scene.parts.folded().orders.get(scene.entry.order.order_ref)
+    assert entry is not None
+    assert entry.detail == ("its stop was hit" if moment == "ending" else "its time is over")
+
+
+def test_an_exit_ends_the_entry_for_good_whose_time_is_over(tmp_path: Path) -> None:
+    scene = EndingEntry(tmp_path)
+    scene.parts.act(0, position=40)
+    assert denials(scene.parts) == [Reason.EXIT_PENDING.code]
+    scene.end()
+    assert scene.entries == [100]
+
+
+def test_a_restart_knows_that_an_entry_was_withdrawn_while_its_time_ended(tmp_path: Path) -> None:
+    scene = EndingEntry(tmp_path)
+    scene.parts.desk.withdraw_unwanted(lambda _strategy, _symbol: 0.0)
+    for book in (scene.parts.book, scene.parts.folded()):
+        state = book.orders.get(scene.entry.order.order_ref)
+        assert state is not None
+        assert state.detail == "it is wanted no more"

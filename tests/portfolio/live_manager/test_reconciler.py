@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
+from core.events import PositionReport
 from core.vocabulary import Unknown
-from tests.portfolio.live_manager.parts import Parts
+from tests.execution.orders import open_report
+from tests.portfolio.live_manager.parts import ACCOUNT, Parts
 
 
 def ask(parts: Parts) -> None:
     asked = len(parts.questions)
     parts.reconciler.poll()
     assert len(parts.questions) == asked + 1
+
+
+def is_proven(parts: Parts) -> bool:
+    return parts.reconciler.is_reconciled
 
 
 def test_no_second_question_is_asked_while_an_answer_is_awaited(parts: Parts) -> None:
@@ -90,3 +99,149 @@ def test_an_answer_about_another_account_stops_everything(parts: Parts) -> None:
     parts.reconciler.on_snapshot(parts.snapshot({}, account="DU7654321"))
     assert not parts.reconciler.is_reconciled
     assert parts.records("break")[-1].payload["kind"] == "account"
+
+
+# --- a question that an outage overtook ---
+
+
+def test_an_answer_from_before_an_outage_proves_nothing_and_the_reconnect_question_is_put(
+    parts: Parts,
+) -> None:
+    parts.reconciler.request("periodic")
+    ask(parts)
+    old = parts.snapshot({})
+    parts.clock.advance(0.1)
+    parts.reconciler.lost_connection()
+    parts.reconciler.on_snapshot(old)
+    assert not is_proven(parts)
+    parts.clock.advance(0.1)
+    parts.reconciler.request("reconnect")
+    ask(parts)
+    parts.reconciler.on_snapshot(parts.snapshot({}))
+    assert is_proven(parts)
+    assert parts.records("reconciled")[-1].payload["trigger"] == "reconnect"
+
+
+def test_an_answer_of_an_outage_that_comes_after_it_proves_nothing(parts: Parts) -> None:
+    parts.reconciler.lost_connection()
+    parts.reconciler.request("start")
+    ask(parts)
+    of_the_outage = parts.snapshot({})
+    parts.clock.advance(0.1)
+    parts.reconciler.request("reconnect")
+    parts.reconciler.poll()
+    assert len(parts.questions) == 1, "one at a time"
+    parts.reconciler.on_snapshot(of_the_outage)
+    assert not is_proven(parts)
+    ask(parts)
+
+
+def test_a_reconnect_unproves_what_an_answer_of_the_outage_had_proven(parts: Parts) -> None:
+    parts.reconciler.lost_connection()
+    parts.clock.advance(0.1)
+    parts.reconciler.on_snapshot(parts.snapshot({}))
+    parts.reconciler.request("reconnect")
+    assert not is_proven(parts)
+
+
+def test_an_old_answer_that_comes_late_neither_ends_the_waiting_nor_undoes_a_proof(parts: Parts) -> None:
+    parts.reconciler.request("periodic")
+    ask(parts)
+    old = parts.snapshot({}, Unknown.TIMED_OUT)
+    parts.clock.advance(0.1)
+    parts.reconciler.lost_connection()
+    parts.reconciler.request("reconnect")
+    ask(parts)
+    newer = parts.snapshot({})
+    parts.reconciler.on_snapshot(old)
+    parts.clock.advance(1.0)
+    parts.reconciler.poll()
+    assert len(parts.questions) == 2, "the newer question is still on its way"
+    parts.reconciler.on_snapshot(newer)
+    assert is_proven(parts)
+    parts.reconciler.on_snapshot(old)
+    assert is_proven(parts)
+
+
+def test_what_is_asked_for_while_an_answer_is_awaited_is_asked_after_it(parts: Parts) -> None:
+    parts.reconciler.request("periodic")
+    ask(parts)
+    parts.reconciler.request_soon("foreign_execution")
+    parts.reconciler.on_snapshot(parts.snapshot({}))
+    assert parts.reconciler.is_settled
+    parts.clock.advance(0.6)
+    ask(parts)
+    parts.reconciler.on_snapshot(parts.snapshot({}))
+    assert [one.payload["trigger"] for one in parts.records("reconciled")] == [
+        "periodic",
+        "foreign_execution",
+    ]
+
+
+# --- breaks that stand ---
+
+
+def test_a_break_that_stands_is_asked_about_once_in_an_interval(parts: Parts) -> None:
+    parts.reconciler.request("start")
+    for seconds in (0.0, 0.6):  # a new break is looked at twice quickly
+        parts.clock.advance(seconds)
+        ask(parts)
+        parts.reconciler.on_position(report("IBM", 7))  # as each answer tells it
+        parts.reconciler.on_snapshot(parts.snapshot({"IBM": 7}))
+    for _ in range(3):
+        parts.clock.advance(9.9)
+        parts.reconciler.poll()
+        parts.clock.advance(0.2)
+        ask(parts)
+        parts.reconciler.on_position(report("IBM", 7))
+        parts.reconciler.on_snapshot(parts.snapshot({"IBM": 7}))
+    assert parts.reconciler.locked_symbols == {"IBM"}
+    assert len(parts.records("reconciled")) == 5
+
+
+def test_a_break_that_changes_is_looked_at_again_at_once(parts: Parts) -> None:
+    for held in (7, 7, 8):
+        parts.reconciler.on_snapshot(parts.snapshot({"IBM": held}))
+    parts.clock.advance(0.6)
+    ask(parts)
+
+
+def test_an_order_that_must_end_is_looked_at_again_and_again(parts: Parts) -> None:
+    parts.act(100)
+    written = parts.broker.placed[0]
+    filled = parts.fill(1, 100, index=0)
+    undead = open_report(written.order, written.order_id)
+    parts.reconciler.request("start")
+    for _ in range(5):
+        parts.clock.advance(0.6)
+        ask(parts)
+        answer = replace(parts.snapshot({"IBM": 100}, (filled,)), open_orders=(undead,))
+        assert parts.reconciler.on_snapshot(answer).strays
+
+
+# --- position reports ---
+
+
+def test_a_position_that_our_book_does_not_explain_is_asked_about_soon(parts: Parts) -> None:
+    parts.reconciler.on_position(report("IBM", 0))
+    parts.reconciler.on_position(report("IBM", 7, account="DU7654321"))
+    parts.clock.advance(0.6)
+    parts.reconciler.poll()
+    assert parts.questions == []
+    parts.reconciler.on_position(report("IBM", 7))
+    parts.clock.advance(0.6)
+    ask(parts)
+
+
+def test_a_position_that_is_newer_than_the_answer_is_asked_about_after_it(parts: Parts) -> None:
+    parts.reconciler.request("periodic")
+    ask(parts)
+    answer = parts.snapshot({})
+    parts.reconciler.on_position(report("IBM", 7))
+    parts.reconciler.on_snapshot(answer)
+    parts.clock.advance(0.6)
+    ask(parts)
+
+
+def report(symbol: str, quantity: int, account: str = ACCOUNT) -> PositionReport:
+    return PositionReport(account=account, symbol=symbol, quantity=Decimal(quantity), average_cost=Decimal(1))
