@@ -135,8 +135,9 @@ def align(
         raise DataError([f"the bars differ in size: {', '.join(f'{size} s' for size in sizes)}"])
     end_ns = np.unique(np.concatenate([table.end_ns for table in tables.values()]))
     if until is not None:
-        after = datetime(until.year, until.month, until.day, tzinfo=UTC) + timedelta(days=1, hours=12)
-        end_ns = end_ns[end_ns < int(after.timestamp()) * 1_000_000_000]
+        # By the calendar's own dates: a morning in Tokyo is the evening before in UTC.
+        later = calendar.sessions(until + timedelta(days=1), calendar.last_date)
+        end_ns = end_ns[end_ns <= later[0].open_ns] if later else end_ns
     end_ns = end_ns[first:]
     if not len(end_ns):
         raise DataError(["no bars are left between the start and the end"])

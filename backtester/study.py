@@ -43,15 +43,15 @@ class Request:
         """Read the options that all modes share (`backtester.options`)."""
         return cls(
             config=options.config,
-            strategies=_split_list(options.strategy),
-            symbols=_split_list(options.symbols) or None,
+            strategies=split_list(options.strategy),
+            symbols=split_list(options.symbols) or None,
             start=options.start,
             end=options.end,
             data=options.data,
             cash=options.cash,
-            changes=(*options.set, *(f"data.quality.{one}" for one in _split_list(options.quality))),
-            parameters=_split_list(options.param),
-            pairs=read_pairs(_split_list(options.pairs)),
+            changes=(*options.set, *(f"data.quality.{one}" for one in split_list(options.quality))),
+            parameters=split_list(options.param),
+            pairs=read_pairs(split_list(options.pairs)),
         )
 
 
@@ -273,6 +273,6 @@ def load_market(loaded: LoadedSettings, request: Request) -> tuple[Market, int, 
     return market, first - spare, source
 
 
-def _split_list(texts: Iterable[str]) -> tuple[str, ...]:
+def split_list(texts: Iterable[str]) -> tuple[str, ...]:
     """Items of options that may be repeated and hold several, separated by commas."""
     return tuple(item.strip() for text in texts for item in text.split(",") if item.strip())

@@ -41,7 +41,7 @@ def report_data(
     Parameters
     ----------
     result, market, settings
-        A run, the bars it traded (the whole market, warm-up included), and its configuration.
+        A run, the bars it traded (more before and after them, such as the warm-up, change nothing), and its configuration.
     run
         What ran, by name (`run_facts`).
     command
@@ -52,9 +52,10 @@ def report_data(
     dates = sessions[result.session_of[rows]]
     # With one bar a session, its date says more than the second of its close.
     times = sessions[result.session_of] if result.size_s == DAILY else result.end_ns.astype("datetime64[ns]")
-    first = len(market.end_ns) - len(result.end_ns)
-    traded = market.bars[first:]
-    closes = market.signal_bars()[first:, :, _CLOSE]  # with dividends, and without the steps of splits
+    first = int(np.searchsorted(market.end_ns, result.end_ns[0]))
+    span = slice(first, first + len(result.end_ns))
+    traded = market.bars[span]
+    closes = market.signal_bars()[span, :, _CLOSE]  # with dividends, and without the steps of splits
     opening = float(result.opening_cash)
     is_short = len(dates) <= SHORT_RUN_SESSIONS and len(times) > len(dates)
     return ReportData(
@@ -80,7 +81,7 @@ def report_data(
         )
         if is_short
         else None,
-        fills=_fills(result, times, traded, first, settings),
+        fills=_fills(result, times, traded, settings),
         flows={kind: float(amount) for kind, amount in result.flows_by_kind().items()},
         bars={
             symbol: _bars(times, traded[:, column])
@@ -155,11 +156,11 @@ def _fills(
     result: BacktestResult,
     times: npt.NDArray[np.datetime64],
     traded: npt.NDArray[np.float64],
-    first: int,
     settings: Settings,
 ) -> Fills:
     table = result.fill_table
-    bar, symbol = table[:, FillColumn.BAR] - first, table[:, FillColumn.SYMBOL]
+    bar = np.searchsorted(result.end_ns, result.market_end_ns[table[:, FillColumn.BAR]])
+    symbol = table[:, FillColumn.SYMBOL]
     kinds = table[:, FillColumn.KIND]
     # A market order's undisturbed price is the bar's open (close, for market-on-close); a stop's lies inside the bar.
     market_orders = kinds == Kind.EXIT

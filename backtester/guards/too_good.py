@@ -7,20 +7,18 @@ fills at prices that nobody got, costs that were forgotten, one lucky symbol.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from backtester.book import FillColumn
+from backtester.end_shares import SymbolFills, fills_by_symbol, shares_at_end
 from backtester.guards.warnings import BiasWarning, Guard, Severity
 from backtester.market import Market
 from backtester.money import MICRO
 from backtester.report import annual_measures
 from backtester.result import BacktestResult
-from data.corporate_actions import ActionKind
-from performance.round_trips import RoundTrip, hit_rate, profit_factor, round_trips
+from performance.round_trips import hit_rate, profit_factor
 
 SHARPE: Final = 3.0
 HIT_RATE: Final = 0.9
@@ -35,26 +33,6 @@ EXTREME_SHARE: Final = 0.25
 ENOUGH_FILLS: Final = 20
 ONE_SYMBOL_SHARE: Final = 0.8
 
-FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _SymbolFills:
-    """One strategy's fills in one symbol, in shares of the end (after all splits)."""
-
-    symbol: str
-    quantities: FloatArray
-    prices: FloatArray
-    commissions: FloatArray
-
-    def trips(self) -> list[RoundTrip]:
-        return round_trips(self.quantities, self.prices, self.commissions)
-
-    def profit(self, last_close: float) -> float:
-        """Profit of all fills, what is still held at its last close."""
-        held = float(self.quantities.sum()) * last_close if math.isfinite(last_close) else 0.0
-        return held - float((self.quantities * self.prices).sum()) - float(self.commissions.sum())
-
 
 def too_good(result: BacktestResult, market: Market) -> list[BiasWarning]:
     """Look at a result with suspicion.
@@ -64,7 +42,7 @@ def too_good(result: BacktestResult, market: Market) -> list[BiasWarning]:
     result, market
         A run, and the whole market that it traded.
     """
-    groups = _groups(result, market)
+    groups = fills_by_symbol(result, market)
     trips = [trip.profit for group in groups for trip in group.trips()]
     return [
         *_sharpe(result),
@@ -101,8 +79,8 @@ def _trips(profits: list[float]) -> list[BiasWarning]:
     return found
 
 
-def _one_symbol(groups: list[_SymbolFills], market: Market) -> list[BiasWarning]:
-    closes = market.bars[:, :, 3]
+def _one_symbol(groups: list[SymbolFills], market: Market) -> list[BiasWarning]:
+    closes = market.bars[:, :, 3] / shares_at_end(market)
     last = {
         symbol: float(column[~np.isnan(column)][-1]) if (~np.isnan(column)).any() else math.nan
         for symbol, column in zip(market.symbols, closes.T, strict=True)
@@ -135,31 +113,6 @@ def _extremes(result: BacktestResult, market: Market) -> list[BiasWarning]:
         return []
     text = f"{share:.0%} of {int(judged.sum())} lie at the low (buys) or the high (sales) of their bar: nobody is that lucky"
     return [_bias("fills", text)]
-
-
-def _groups(result: BacktestResult, market: Market) -> list[_SymbolFills]:
-    table = result.fill_table
-    quantities = table[:, FillColumn.QUANTITY].astype(np.float64)
-    prices = table[:, FillColumn.PRICE] / MICRO
-    ends = market.end_ns[table[:, FillColumn.BAR]]
-    for action in market.actions:
-        if action.kind is ActionKind.SPLIT and action.symbol in market.symbols:
-            before = (table[:, FillColumn.SYMBOL] == market.symbols.index(action.symbol)) & (
-                ends.astype("datetime64[ns]") < np.datetime64(action.day, "ns")
-            )
-            quantities = np.where(before, quantities * action.value, quantities)
-            prices = np.where(before, prices / action.value, prices)
-    found = []
-    for strategy in range(len(result.strategies)):
-        for column, symbol in enumerate(result.symbols):
-            mine = (table[:, FillColumn.STRATEGY] == strategy) & (table[:, FillColumn.SYMBOL] == column)
-            if mine.any():
-                found.append(
-                    _SymbolFills(
-                        symbol, quantities[mine], prices[mine], table[mine, FillColumn.COMMISSION] / MICRO
-                    )
-                )
-    return found
 
 
 def _bias(subject: str, text: str) -> BiasWarning:

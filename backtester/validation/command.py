@@ -11,7 +11,7 @@ from backtester.batch import Window, score
 from backtester.progress import progress
 from backtester.search.grid import make_space
 from backtester.search.identity import code_sha256, hash_of
-from backtester.study import Study
+from backtester.study import Study, split_list
 from backtester.trials.ledger import Tried
 from backtester.trials.search import note_grid
 from backtester.validation.overfitting import Overfitting, assess
@@ -52,7 +52,8 @@ def grid_of(study: Study, options: Namespace) -> Grid:
             axis.name: tuple(one for one in axis.values if isinstance(one, int | float)) for axis in axes
         }
     else:
-        set_by_hand = {text.partition("=")[0].strip().partition(".")[2] for text in options.param}
+        keys = (text.partition("=")[0].strip() for text in split_list(options.param))
+        set_by_hand = {key.partition(".")[2] for key in keys}
         searched = strategy.kind.search_space().items()
         space = {name: values for name, values in searched if name not in set_by_hand}
     return make_grid(strategy.kind, space, fixed, strategy.pairs)

@@ -80,25 +80,7 @@ def run_cross_validation(
     sharpes = np.array([one.sharpe for one in done.figures])
     said = _verdict(done, sharpes, found)
     notes = [*dict.fromkeys(market.notes), *([why_not] if why_not else []), *_empty(done)]
-    spread = _percentiles(done)
-    figures: dict[str, object] = {
-        "mode": "walk_forward",
-        "method": "cpcv",
-        "strategy": grid.kind.name,
-        "symbols": list(market.symbols),
-        "candidates": len(grid),
-        "groups": cut.groups,
-        "test_groups": cut.test_groups,
-        "splits": len(done.splits),
-        "paths": len(done.returns),
-        "first": day_span(market, done.spans[0])[0],
-        "last": day_span(market, done.spans[-1])[1],
-        "percentiles": spread,
-        "share_of_losing_paths": float(np.mean([one.total_return <= 0 for one in done.figures])),
-        "overfitting": None if found is None else found.as_dict(),
-        "verdict": said,
-        "data_sha256": market.sha256,
-    }
+    figures = _figures(study, grid, cut, done, found, said)
     used = {
         "cpcv": options.cpcv,
         "purge": cut.purge,
@@ -115,19 +97,60 @@ def run_cross_validation(
     cash = float(settings.backtest.cash)
     page = _page(done, market, grid, found, said, notes, cash)
     lines = write_pages(options, folder, page, lambda path: _picture(done, market, cash, page.title, path))
-    rows = [
-        ("CPCV", f"{grid.kind.name}, {len(grid)} candidates, {len(done.splits)} splits of {cut.groups} groups, {len(done.returns)} paths"),
-        ("span", f"{figures['first']} to {figures['last']}, {done.returns.shape[1]:,} sessions"),
-        *((_TITLES[name], _spread_text(name, values)) for name, values in spread.items()),
-        *overfitting_rows(found),
-        ("verdict", said),
-    ]  # fmt: skip
-    text = "\n".join(
-        [*(f"{name:<14} {value}" for name, value in rows), *(f"{'note':<14} {one}" for one in notes)]
-    )
+    text = _text(grid, done, market, found, said, notes)
     body = plain({**figures, "folder": str(folder)})
     assert isinstance(body, dict)
     return "\n".join([text, f"results: {folder}", *lines]), body
+
+
+def _figures(
+    study: Study, grid: Grid, cut: Combinations, done: CrossValidation, found: Overfitting | None, said: str
+) -> dict[str, object]:
+    first, last = _span(done, study.market)
+    return {
+        "mode": "walk_forward",
+        "method": "cpcv",
+        "strategy": grid.kind.name,
+        "symbols": list(study.market.symbols),
+        "candidates": len(grid),
+        "groups": cut.groups,
+        "test_groups": cut.test_groups,
+        "splits": len(done.splits),
+        "paths": len(done.returns),
+        "first": first,
+        "last": last,
+        "percentiles": _percentiles(done),
+        "share_of_losing_paths": float(np.mean([one.total_return <= 0 for one in done.figures])),
+        "overfitting": None if found is None else found.as_dict(),
+        "verdict": said,
+        "data_sha256": study.market.sha256,
+    }
+
+
+def _text(
+    grid: Grid,
+    done: CrossValidation,
+    market: Market,
+    found: Overfitting | None,
+    said: str,
+    notes: list[str],
+) -> str:
+    first, last = _span(done, market)
+    rows = [
+        ("CPCV", f"{grid.kind.name}, {len(grid)} candidates, {len(done.splits)} splits of {len(done.spans)} groups, {len(done.returns)} paths"),
+        ("span", f"{first} to {last}, {done.returns.shape[1]:,} sessions"),
+        *((_TITLES[name], _spread_text(name, values)) for name, values in _percentiles(done).items()),
+        *overfitting_rows(found),
+        ("verdict", said),
+    ]  # fmt: skip
+    return "\n".join(
+        [*(f"{name:<14} {value}" for name, value in rows), *(f"{'note':<14} {one}" for one in notes)]
+    )
+
+
+def _span(done: CrossValidation, market: Market) -> tuple[str, str]:
+    """First and last day of all groups."""
+    return day_span(market, done.spans[0])[0], day_span(market, done.spans[-1])[1]
 
 
 def _percentiles(done: CrossValidation) -> dict[str, dict[str, float]]:
@@ -221,25 +244,26 @@ def _curves(done: CrossValidation, cash: float) -> dict[str, np.ndarray]:
     }
 
 
-def _page(
-    done: CrossValidation,
-    market: Market,
-    grid: Grid,
-    found: Overfitting | None,
-    said: str,
-    notes: list[str],
-    cash: float,
-) -> Page:
-    cut = done.combinations
+def _tiles(done: CrossValidation) -> Tiles:
     sharpes = [one.sharpe for one in done.figures]
-    dates = np.array(_dates(done, market), dtype="datetime64[D]")
-    shown = _curves(done, cash)
-    curves = curves_figure(
-        dates, shown, title="Out-of-sample paths",
-        note="Each group of a path is traded in an account of its own that begins with the opening cash; the curve compounds their returns."
-        + (f" {len(shown)} of {len(done.returns)} paths are drawn, evenly by return." if len(shown) < len(done.returns) else ""),
-    )  # fmt: skip
-    paths = Table(
+    return Tiles(
+        tiles=[
+            Tile(
+                name="Median Sharpe ratio",
+                value=number(float(np.median(sharpes))),
+                hint=f"{len(sharpes)} paths",
+            ),
+            Tile(name="Worst, best", value=f"{number(min(sharpes))}, {number(max(sharpes))}"),
+            Tile(
+                name="Losing paths",
+                value=percent(float(np.mean([one.total_return <= 0 for one in done.figures])), 0),
+            ),
+        ]
+    )
+
+
+def _path_table(done: CrossValidation) -> Table:
+    return Table(
         title="Paths",
         columns=["path", "Sharpe", "a year", "total return", "drawdown", "longest under water"],
         rows=[
@@ -247,7 +271,10 @@ def _page(
             for place, one in enumerate(done.figures[:200])
         ],
     )  # fmt: skip
-    splits = Table(
+
+
+def _split_table(done: CrossValidation, grid: Grid) -> Table:
+    return Table(
         title="Splits",
         columns=["split", "tested groups", "chosen", "in sample"],
         rows=[
@@ -263,22 +290,32 @@ def _page(
         ],
         note="All of them are in splits.csv.",
     )
-    tiles = Tiles(
-        tiles=[
-            Tile(
-                name="Median Sharpe ratio",
-                value=number(float(np.median(sharpes))),
-                hint=f"{len(sharpes)} paths",
-            ),
-            Tile(name="Worst, best", value=f"{number(min(sharpes))}, {number(max(sharpes))}"),
-            Tile(
-                name="Losing paths",
-                value=percent(float(np.mean([one.total_return <= 0 for one in done.figures])), 0),
-            ),
-        ]
-    )
+
+
+def _page(
+    done: CrossValidation,
+    market: Market,
+    grid: Grid,
+    found: Overfitting | None,
+    said: str,
+    notes: list[str],
+    cash: float,
+) -> Page:
+    cut = done.combinations
+    dates = np.array(_dates(done, market), dtype="datetime64[D]")
+    shown = _curves(done, cash)
+    curves = curves_figure(
+        dates, shown, title="Out-of-sample paths",
+        note="Each group of a path is traded in an account of its own that begins with the opening cash; the curve compounds their returns."
+        + (f" {len(shown)} of {len(done.returns)} paths are drawn, evenly by return." if len(shown) < len(done.returns) else ""),
+    )  # fmt: skip
     said_block = Text(title="Verdict", paragraphs=[said[0].upper() + said[1:] + ".", *notes])
-    sections = [Section(title="Paths", blocks=[tiles, said_block, curves, paths, splits])]
+    sections = [
+        Section(
+            title="Paths",
+            blocks=[_tiles(done), said_block, curves, _path_table(done), _split_table(done, grid)],
+        )
+    ]
     if found is not None:
         sections.append(Section(title="Overfitting", blocks=[overfitting_table(found)]))
     return Page(

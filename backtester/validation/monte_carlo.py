@@ -23,16 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.batch import Scores, Window, score
-from backtester.book import FillColumn
+from backtester.end_shares import fills_by_symbol
 from backtester.market import Market
-from backtester.money import MICRO
 from backtester.result import BacktestResult
 from backtester.validation.bootstrap import Paths
 from backtester.validation.figures import figures_of
 from backtester.validation.resampling import Resampler
 from core.config_schema import Settings
 from performance.drawdowns import mean_of_largest
-from performance.round_trips import round_trips
 from portfolio.risk_manager import SESSIONS_PER_YEAR
 from strategy.base import Number, Strategy
 
@@ -120,27 +118,18 @@ def percentiles(values: FloatArray) -> dict[str, float]:
     }
 
 
-def round_trip_returns(result: BacktestResult) -> FloatArray:
+def round_trip_returns(result: BacktestResult, market: Market) -> FloatArray:
     """Profit of each round trip as a fraction of the equity at the close before its last fill, in the order of their ends.
 
-    What is still open at the end is none.
+    What is still open at the end is none. The market is the one that the run traded: its splits are between fills.
     """
     found: list[tuple[int, float]] = []
-    table = result.fill_table
     nlv = np.concatenate([[float(result.opening_cash)], result.nlv])
     first = len(result.market_end_ns) - len(result.end_ns)
-    for strategy in range(len(result.strategies)):
-        for symbol in range(len(result.symbols)):
-            mine = (table[:, FillColumn.STRATEGY] == strategy) & (table[:, FillColumn.SYMBOL] == symbol)
-            rows = table[mine]
-            trips = round_trips(
-                rows[:, FillColumn.QUANTITY].astype(np.float64),
-                rows[:, FillColumn.PRICE] / MICRO,
-                rows[:, FillColumn.COMMISSION] / MICRO,
-            )
-            for trip in trips:
-                bar = int(rows[trip.last_fill, FillColumn.BAR]) - first
-                found.append((bar, trip.profit / nlv[bar]))
+    for group in fills_by_symbol(result, market):
+        for trip in group.trips():
+            bar = int(group.bars[trip.last_fill]) - first
+            found.append((bar, trip.profit / nlv[bar]))
     found.sort(key=lambda pair: pair[0])
     return np.array([value for _bar, value in found])
 

@@ -22,7 +22,7 @@ from backtester.validation.command import check_counts
 from backtester.validation.figures import figures_of, returns_of
 from backtester.validation.monte_carlo_page import monte_carlo_page, verdict
 from backtester.validation.pages import write_pages
-from backtester.validation.resampling import Resampler
+from backtester.validation.resampling import Resampler, last_closes
 from backtester.validation.study_folder import Frame, Record, plain, write_study
 from core.errors import ConfigError
 from performance.tear_sheet.report_data import Fan
@@ -117,8 +117,8 @@ def _session_returns(result: BacktestResult) -> FloatArray:
     return returns_of(np.concatenate([[float(result.opening_cash)], result.session_closes()]))
 
 
-def _block(options: Namespace, returns: FloatArray, kind: str) -> tuple[float, str]:
-    """Mean block length, and where it comes from."""
+def _block(options: Namespace, returns: FloatArray, kind: str, sessions: int) -> tuple[float, str]:
+    """Mean block length in sessions, and where it comes from: ``returns`` are those of sessions, of which so many are drawn."""
     if options.block in {None, "auto"}:
         stationary, circular = optimal_block_length(returns)
         found = round(circular) if kind == CIRCULAR else stationary
@@ -127,8 +127,8 @@ def _block(options: Namespace, returns: FloatArray, kind: str) -> tuple[float, s
         length = float(options.block)
     except ValueError:
         length = math.nan
-    if not 1.0 <= length <= len(returns):
-        raise ConfigError([f"--block {options.block}: must be auto or 1 to {len(returns)} sessions"])
+    if not 1.0 <= length <= sessions:
+        raise ConfigError([f"--block {options.block}: must be auto or 1 to {sessions} sessions"])
     return length, "given"
 
 
@@ -141,13 +141,13 @@ def _simulate(options: Namespace, study: Study, base: BacktestResult) -> Simulat
     if options.method in _AGAIN:
         return _again(options, study, paths)
     if options.method == "trades":
-        return _shuffled(options, base, paths)
+        return _shuffled(options, study, base, paths)
     returns = _session_returns(base)
     if len(returns) < _FEWEST_RETURNS:
         raise ConfigError(
             [f"the run has {len(returns)} sessions; a bootstrap needs at least {_FEWEST_RETURNS}"]
         )
-    block, origin = _block(options, returns, options.method)
+    block, origin = _block(options, returns, options.method, len(returns))
     horizon = options.horizon or len(returns)
     draw = Draw(kind=options.method, block=block, horizon=horizon, paths=paths, seed=options.seed)
     with progress("paths", paths) as on_done:
@@ -160,8 +160,8 @@ def _simulate(options: Namespace, study: Study, base: BacktestResult) -> Simulat
     )
 
 
-def _shuffled(options: Namespace, base: BacktestResult, paths: int) -> Simulation:
-    trips = mc.round_trip_returns(base)
+def _shuffled(options: Namespace, study: Study, base: BacktestResult, paths: int) -> Simulation:
+    trips = mc.round_trip_returns(base, study.market)
     if len(trips) < 2:
         raise ConfigError([f"--method trades: the run has {len(trips)} closed round trips; two are needed"])
     draw = Draw(kind=SHUFFLE, paths=paths, seed=options.seed)
@@ -212,10 +212,10 @@ def _again(options: Namespace, study: Study, paths: int) -> Simulation:
         else:
             # The warm-up stays as it was, so that every path begins where the market did.
             warm = max(first, int(np.searchsorted(market.clock.session, market.clock.session[0] + 1)))
-            closes = market.bars[warm:, :, 3]
+            closes = last_closes(market, warm)
             changes = np.diff(np.log(closes), axis=0)
             known = np.nanmean(changes[~np.isnan(changes).all(axis=1)], axis=1)
-            block, origin = _block(options, known**2, STATIONARY)
+            block, origin = _block(options, known**2, STATIONARY, len(closes))
             draw = Draw(kind=STATIONARY, block=block, paths=paths, seed=options.seed)
             details = {"block_sessions": block, "block": origin, "first_resampled_bar": warm}
             window = Window(first=warm, end=len(market.end_ns))

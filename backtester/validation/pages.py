@@ -110,3 +110,13 @@ def overfitting_table(found: Overfitting) -> Table:
         ],
         note="Bailey and Lopez de Prado (2012, 2014); Bailey, Borwein, Lopez de Prado and Zhu (2017). Formulas: performance/overfitting.py.",
     )  # fmt: skip
+
+
+def table_lines(table: Table) -> list[str]:
+    """Write a table for a terminal, its columns as wide as what they hold."""
+    lines = [table.columns, *table.rows]
+    widths = [max(len(row[place]) for row in lines) for place in range(len(table.columns))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in lines
+    ]

@@ -82,6 +82,16 @@ class Resampler:
         return rows
 
 
+def last_closes(market: Market, first: int) -> FloatArray:
+    """Last close of each session from bar ``first`` on, as strategies see it: shape (sessions, symbols), NaN without a bar."""
+    closes = market.signal_bars()[first:, :, 3]
+    starts = np.flatnonzero(np.diff(market.clock.session[first:], prepend=-1))
+    rows = np.where(np.isnan(closes), -1, np.arange(len(closes))[:, None])
+    last = np.maximum.reduceat(rows, starts, axis=0)
+    found: FloatArray = np.where(last < 0, np.nan, np.take_along_axis(closes, np.maximum(last, 0), axis=0))
+    return found
+
+
 def _sessions_by_length(session: IntArray) -> dict[int, IntArray]:
     """First bars of the sessions of each length, in order."""
     begins = np.flatnonzero(np.diff(session, prepend=session[0] - 1))

@@ -12,7 +12,7 @@ from backtester.run import run_backtest
 from backtester.study import Study
 from backtester.tear_sheet_input import this_command
 from backtester.validation.command import check_counts
-from backtester.validation.pages import write_pages
+from backtester.validation.pages import table_lines, write_pages
 from backtester.validation.scenarios import (
     DEFAULT_SHOCKS,
     NotCovered,
@@ -83,59 +83,59 @@ def run_scenarios(options: Namespace, study: Study) -> tuple[str, dict[str, obje
         for one in wanted:
             outcomes.append(run_scenario(setting, one, exposed))
             on_done(1)
-    day = market.sessions[exposed].date
     notes = [*dict.fromkeys(market.notes)]
     if any(shock.day is None for one in wanted for shock in one.shocks):
         share = float((base.gross_micros / np.maximum(base.nlv_micros, 1)).max())
         notes.append(
-            f"shocks without a day begin on {day}, after the session that ended with most invested (at most {share:.0%})"
+            f"shocks without a day begin on {market.sessions[exposed].date}, after the session that ended with most "
+            f"invested (at most {share:.0%})"
         )
     said = _verdict(outcomes)
-    figures: dict[str, object] = {
-        "mode": "scenario_analysis",
-        "strategies": {one.name: weight for one, weight in zip(study.strategies, study.weights, strict=True)},
-        "symbols": list(market.symbols),
-        "lead": options.lead,
-        "follow": options.follow,
-        "scenarios": [_figures(one) for one in outcomes],
-        "verdict": said,
-        "data_sha256": market.sha256,
-    }
+    record = _record(options, study, outcomes, said, notes)
+    folder = write_study(study.loaded, record, [_frame(outcomes), *_curve_frames(outcomes)])
+    names = ", ".join(one.name for one in study.strategies)
+    page = _page(names, outcomes, said, notes, options)
+    lines = write_pages(options, folder, page, lambda path: _picture(page.title, outcomes, path))
+    shown = plain({**record.figures, "folder": str(folder)})
+    assert isinstance(shown, dict)
+    return "\n".join([*_text(outcomes, said, notes), f"results: {folder}", *lines]), shown
+
+
+def _record(options: Namespace, study: Study, outcomes: Outcomes, said: str, notes: list[str]) -> Record:
     used = {
         "shocks": list(options.shock),
         "scenarios": str(options.scenarios or ""),
         "lead": options.lead,
         "follow": options.follow,
     }
-    record = Record(
+    figures: dict[str, object] = {
+        "mode": "scenario_analysis",
+        "strategies": {one.name: weight for one, weight in zip(study.strategies, study.weights, strict=True)},
+        "symbols": list(study.market.symbols),
+        "lead": options.lead,
+        "follow": options.follow,
+        "scenarios": [_figures(one) for one in outcomes],
+        "verdict": said,
+        "data_sha256": study.market.sha256,
+    }
+    return Record(
         mode="scenario_analysis",
         options=used,
         seed=None,
         figures=figures,
-        data_sha256=market.sha256,
+        data_sha256=study.market.sha256,
         notes=notes,
     )
-    folder = write_study(study.loaded, record, [_frame(outcomes), *_curve_frames(outcomes)])
-    names = ", ".join(one.name for one in study.strategies)
-    page = _page(names, outcomes, said, notes, options)
-    lines = write_pages(options, folder, page, lambda path: _picture(page.title, outcomes, path))
-    table = _table(outcomes)
-    widths = [
-        max(len(row[place]) for row in [table.columns, *table.rows]) for place in range(len(table.columns))
-    ]
-    body = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [table.columns, *table.rows]
-    ]
+
+
+def _text(outcomes: Outcomes, said: str, notes: list[str]) -> list[str]:
     left_out = [
         f"not covered by the data: {one.scenario.name} ({one.why_not})"
         for one in outcomes
         if isinstance(one, NotCovered)
     ]
-    text = [*body, "", *left_out, f"{'verdict':<14} {said}", *(f"{'note':<14} {one}" for one in notes)]
-    shown = plain({**figures, "folder": str(folder)})
-    assert isinstance(shown, dict)
-    return "\n".join([*text, f"results: {folder}", *lines]), shown
+    said_and_noted = [f"{'verdict':<14} {said}", *(f"{'note':<14} {one}" for one in notes)]
+    return [*table_lines(_table(outcomes)), "", *left_out, *said_and_noted]
 
 
 def _verdict(outcomes: Outcomes) -> str:
@@ -260,34 +260,27 @@ def _curve(one: Outcome, *, without: bool = False) -> tuple[np.ndarray, np.ndarr
     ), result.session_closes()
 
 
+def _equity_figure(one: Outcome) -> Figure:
+    days, values = _curve(one)
+    name = "with the shock" if one.plain is not None else "account"
+    traces = [line(days, values, name, "@equity", hover="$,.0f")]
+    if one.plain is not None:
+        before, plain_values = _curve(one, without=True)
+        traces.insert(0, line(before, plain_values, "without", "@benchmark", hover="$,.0f"))
+    crisis = one.scenario.crisis
+    return Figure(
+        title=one.scenario.name,
+        traces=traces,
+        layout={
+            "shapes": span_shapes([(one.first, one.last)], "@loss/0.14"),
+            "yaxis": {"tickprefix": "$", "tickformat": ",.3~s"},
+        },
+        note=(f"{crisis.note}. " if crisis is not None else "") + f"Shaded: {one.first} to {one.last}.",
+    )
+
+
 def _page(names: str, outcomes: Outcomes, said: str, notes: list[str], options: Namespace) -> Page:
-    figures = {}
-    for one in outcomes:
-        if isinstance(one, NotCovered):
-            continue
-        days, values = _curve(one)
-        traces = [
-            line(
-                days,
-                values,
-                "with the shock" if one.plain is not None else "account",
-                "@equity",
-                hover="$,.0f",
-            )
-        ]
-        if one.plain is not None:
-            before, plain_values = _curve(one, without=True)
-            traces.insert(0, line(before, plain_values, "without", "@benchmark", hover="$,.0f"))
-        figures[one.scenario.name] = Figure(
-            title=one.scenario.name,
-            traces=traces,
-            layout={
-                "shapes": span_shapes([(one.first, one.last)], "@loss/0.14"),
-                "yaxis": {"tickprefix": "$", "tickformat": ",.3~s"},
-            },
-            note=(one.scenario.crisis.note + ". " if one.scenario.crisis is not None else "")
-            + f"Shaded: {one.first} to {one.last}.",
-        )
+    figures = {one.scenario.name: _equity_figure(one) for one in outcomes if isinstance(one, Outcome)}
     missing = [
         f"{one.scenario.name} is not covered: {one.why_not}."
         for one in outcomes

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backtester.book import FillColumn, Kind
+from backtester.corporate_actions import adjustment_factors
+from backtester.end_shares import shares_at_end
 from backtester.market import Market
 from backtester.money import MICRO
 from backtester.orders import trail_on_grid
@@ -253,9 +255,12 @@ def stop_losses(result: BacktestResult, market: Market, settings: Settings) -> S
 
     A stop begins ``sizing.stop_atr_multiple`` ATR from the close on which its entry was decided, on the cent grid; costs of
     execution (spread, slippage, impact) are part of what it lost beyond that price. One that trails has followed the bars
-    since; where the bar doesn't tell at what price it was hit, it has lost nothing beyond it.
+    since; where the bar doesn't tell at what price it was hit, it has lost nothing beyond it. All prices and quantities here
+    are in shares of the end, so that a split moves a stop as it moves the price.
     """
-    atr = scan_market(market.bars, settings.sizing.atr_window).atr
+    shares = shares_at_end(market)
+    bars = market.bars[:, :, :4] / shares[:, :, None]
+    atr = _day_atr(market, settings.sizing.atr_window)
     multiple = float(settings.sizing.stop_atr_multiple)
     trails = [settings.trails(name) for name in result.strategies]
     whole = settings.backtest.fill_at == "open" and settings.execution.method == "MKT"
@@ -266,15 +271,15 @@ def stop_losses(result: BacktestResult, market: Market, settings: Settings) -> S
         cell = (row[FillColumn.STRATEGY], symbol)
         if row[FillColumn.KIND] == Kind.ENTRY:
             decided, side = row[FillColumn.DECIDED], 1 if row[FillColumn.QUANTITY] > 0 else -1
-            distance = multiple * atr[decided, symbol]
-            level = market.bars[decided, symbol, 3] - side * distance
-            trail = trail_on_grid(distance) / MICRO if trails[cell[0]] else None
+            distance, share = multiple * atr[decided, symbol], shares[decided, symbol]
+            level = bars[decided, symbol, 3] - side * distance / share
+            trail = trail_on_grid(distance) / MICRO / share if trails[cell[0]] else None
             if cell not in entered or entered[cell].decided != decided:
                 entered[cell] = _Stop(decided, bar if whole else bar + 1, side, level, trail)
         elif row[FillColumn.KIND] == Kind.STOP and cell in entered:
-            stop, price = entered[cell], row[FillColumn.PRICE] / MICRO
-            begin = market.bars[bar, symbol, 0]
-            level = stop.level_before(market.bars[:bar, symbol])
+            stop, price = entered[cell], row[FillColumn.PRICE] / MICRO / shares[bar, symbol]
+            begin = bars[bar, symbol, 0]
+            level = stop.level_before(bars[:bar, symbol])
             gapped = stop.side * (level - begin) > 0.0
             if stop.trail is not None:
                 level = max(stop.side * level, stop.side * begin - stop.trail) * stop.side
@@ -284,8 +289,15 @@ def stop_losses(result: BacktestResult, market: Market, settings: Settings) -> S
             stops += 1
             beyond += bool(gapped)
             worst = max(worst, lost / level)
-            cost += lost * abs(row[FillColumn.QUANTITY])
+            cost += lost * abs(row[FillColumn.QUANTITY]) * shares[bar, symbol]
     return StopLoss(stops=stops, beyond=beyond, worst=worst, cost=cost)
+
+
+def _day_atr(market: Market, window: int) -> FloatArray:
+    """Average true range after each bar in the prices of its day, as the account sees it; shape (bars, symbols)."""
+    prices, _volumes = adjustment_factors(market.events(), market.bars)
+    atr: FloatArray = scan_market(market.signal_bars(), window).atr / prices
+    return atr
 
 
 class _Stop(NamedTuple):
@@ -298,7 +310,7 @@ class _Stop(NamedTuple):
     trail: float | None
 
     def level_before(self, bars: FloatArray) -> float:
-        """Price at which it stands after ``bars`` of shape (bars, 5)."""
+        """Price at which it stands after ``bars`` of shape (bars, 4)."""
         seen = bars[self.first :, 1 if self.side > 0 else 2]
         if self.trail is None or np.isnan(seen).all():
             return self.level

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from backtester.batch import Scores, Window, score
 from backtester.book import FillColumn
 from backtester.market import Market
+from backtester.money import MICRO
 from backtester.result import BacktestResult
 from backtester.run import trade_signals
 from backtester.scan import scan_signals
@@ -313,6 +314,8 @@ def _joined(parts: Sequence[BacktestResult]) -> BacktestResult:
     def joined(name: str) -> IntArray:
         return np.concatenate([getattr(part, name) for part in parts])
 
+    opening, values = int(first.opening_cash * MICRO), joined("nlv_micros")
+    peaks = np.maximum.accumulate(np.concatenate([[opening], values]))[1:]
     return replace(
         last,
         opening_cash=first.opening_cash,
@@ -321,9 +324,10 @@ def _joined(parts: Sequence[BacktestResult]) -> BacktestResult:
             [part.session_of + offset for part, offset in zip(parts, offsets, strict=True)]
         ),
         end_ns=joined("end_ns"),
-        nlv_micros=joined("nlv_micros"),
+        nlv_micros=values,
         cash_micros=joined("cash_micros"),
         gross_micros=joined("gross_micros"),
+        max_drawdown=min(float((1.0 - values / peaks).max(initial=0.0)), 1.0),
         fill_table=joined("fill_table"),
         denial_table=joined("denial_table"),
         flow_table=joined("flow_table"),

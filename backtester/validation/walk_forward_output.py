@@ -17,7 +17,7 @@ from backtester.validation.command import assess_trials, check_counts, metric_of
 from backtester.validation.figures import Figures, figures_of, returns_of
 from backtester.validation.nested import Rule
 from backtester.validation.overfitting import Overfitting
-from backtester.validation.pages import overfitting_rows, write_reports
+from backtester.validation.pages import overfitting_rows, table_lines, write_reports
 from backtester.validation.selection import Grid
 from backtester.validation.study_folder import Record, plain, write_study
 from backtester.validation.walk_forward import Method, WalkForward, walk_forward
@@ -48,6 +48,34 @@ def run_walk_forward(
     ConfigError
         For windows that don't fit, or options that can't be.
     """
+    plan, method = _asked(options, grid)
+    settings = study.loaded.settings
+    first = first_bar_after_warm_up(study.market, study.first_bar, grid.warmup_bars)
+    with progress("candidates in all windows", len(grid)) as on_done:
+        done = walk_forward(
+            settings, study.market, grid, plan, method, weight=weight, first_bar=first, on_done=on_done
+        )
+    whole = Window(first=done.folds[0].train.first, end=done.folds[-1].test.end)
+    found, why_not = assess_trials(settings, study, grid, whole, weight, options.earlier_trials)
+    summary = summarise(done)
+    data = _report_data(study, done, grid, found)
+    held = None if data.benchmark is None else figures_of(returns_of(data.benchmark.with_opening))
+    said = verdict(done, summary, found, held)
+    notes = [*warnings_of(done, summary, study.market), *([why_not] if why_not else [])]
+    figures = _figures(study, grid, done, summary, found, held, said)
+    record = _record(options, plan, method, grid, figures, notes)
+    folder = write_study(study.loaded, record, [fold_frame(done, study.market, grid), equity_frame(done)])
+    data = replace(data, run=run_facts(folder), command=this_command())
+    sections = walk_forward_sections(done, study.market, summary, found, said, notes)
+    lines = write_reports(options, folder, data, sections, fold_table(done, study.market))
+    text = _text(study, grid, done, summary, found, held, said, notes)
+    body = plain({**figures, "folder": str(folder)})
+    assert isinstance(body, dict)
+    return "\n".join([text, f"results: {folder}", *lines]), body
+
+
+def _asked(options: Namespace, grid: Grid) -> tuple[Plan, Method]:
+    """Windows and method of the command line."""
     check_counts(options, {"nested": 0, "earlier_trials": 0})
     plan = Plan(
         train=options.train,
@@ -65,20 +93,19 @@ def run_walk_forward(
     )
     if method.per_symbol and grid.kind.trades_pairs:
         raise ConfigError([f"--per-symbol: {grid.kind.name} trades pairs, which need an account together"])
-    settings = study.loaded.settings
-    first = first_bar_after_warm_up(study.market, study.first_bar, grid.warmup_bars)
-    with progress("candidates in all windows", len(grid)) as on_done:
-        done = walk_forward(
-            settings, study.market, grid, plan, method, weight=weight, first_bar=first, on_done=on_done
-        )
-    whole = Window(first=done.folds[0].train.first, end=done.folds[-1].test.end)
-    found, why_not = assess_trials(settings, study, grid, whole, weight, options.earlier_trials)
-    summary = summarise(done)
-    data = _report_data(study, done, grid, found)
-    held = None if data.benchmark is None else figures_of(returns_of(data.benchmark.with_opening))
-    said = verdict(done, summary, found, held)
-    notes = [*warnings_of(done, summary, study.market), *([why_not] if why_not else [])]
-    figures: dict[str, object] = {
+    return plan, method
+
+
+def _figures(
+    study: Study,
+    grid: Grid,
+    done: WalkForward,
+    summary: Summary,
+    found: Overfitting | None,
+    held: Figures | None,
+    said: str,
+) -> dict[str, object]:
+    return {
         "mode": "walk_forward",
         "strategy": grid.kind.name,
         "symbols": list(study.market.symbols),
@@ -96,7 +123,17 @@ def run_walk_forward(
         "verdict": said,
         "data_sha256": study.market.sha256,
     }
-    record = Record(
+
+
+def _record(
+    options: Namespace,
+    plan: Plan,
+    method: Method,
+    grid: Grid,
+    figures: dict[str, object],
+    notes: list[str],
+) -> Record:
+    return Record(
         mode="walk_forward",
         options={
             "plan": {
@@ -113,17 +150,9 @@ def run_walk_forward(
         },
         seed=None,
         figures=figures,
-        data_sha256=study.market.sha256,
+        data_sha256=str(figures["data_sha256"]),
         notes=notes,
     )
-    folder = write_study(study.loaded, record, [fold_frame(done, study.market, grid), equity_frame(done)])
-    data = replace(data, run=run_facts(folder), command=this_command())
-    sections = walk_forward_sections(done, study.market, summary, found, said, notes)
-    lines = write_reports(options, folder, data, sections, fold_table(done, study.market))
-    text = _text(study, grid, done, summary, found, held, said, notes)
-    body = plain({**figures, "folder": str(folder)})
-    assert isinstance(body, dict)
-    return "\n".join([text, f"results: {folder}", *lines]), body
 
 
 def _space(grid: Grid) -> dict[str, list[float]]:
@@ -196,17 +225,10 @@ def _text(
         ("verdict", said),
     ]  # fmt: skip
     table = fold_table(done, study.market, most=24)
-    widths = [
-        max(len(row[place]) for row in [table.columns, *table.rows]) for place in range(len(table.columns))
-    ]
-    body = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [table.columns, *table.rows]
-    ]
     lines = [f"{name:<14} {value}" for name, value in rows]
     return "\n".join(
         [
-            *body,
+            *table_lines(table),
             *([table.note] if table.note else []),
             "",
             *lines,

@@ -7,10 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from backtester.options import parse
+from backtester.study import Study
+from backtester.validation.monte_carlo_output import run_monte_carlo
+from core.config_loader import load_settings
+from core.errors import ConfigError
+from data.packaged import load_packaged
+from data.sources import open_source
 from run_backtest import main
+from strategy.registry import create
+from tests.backtester.cases import make_market, walk
 
 ROOT = Path(__file__).resolve().parents[3]
 SPAN = ("--symbols", "AAPL,IBM", "--start", "2004-01-02", "--end", "2008-12-31")
@@ -78,6 +88,48 @@ def test_a_walk_forward_writes_its_folds_its_curve_and_a_page(capsys, config):
     _code, out, _err = run(capsys, config, *asked[:-1], "--no-html")
     assert "verdict" in out
     assert "buy and hold" in out
+
+
+def test_a_last_test_window_before_the_end_of_the_data_is_held_to_the_prices_of_its_own_days(capsys, config):
+    asked = ("--mode", "walk_forward", "--strategy", "momentum", *SPAN, *SMALL)
+    found = figures_of(capsys, config, *asked, "--train", "400", "--test", "30", "--step", "200", "--no-html")
+    days = [np.datetime64(found[f"out_of_sample_{end}"], "ns").astype(np.int64) for end in ("first", "last")]
+    growth = []
+    for table in load_packaged(("AAPL", "IBM")).values():
+        first, last = table.close[np.searchsorted(table.end_ns, days)]
+        growth.append(last / first)
+    assert found["out_of_sample_last"] < "2008-12-01"
+    assert found["buy_and_hold"]["total_return"] == pytest.approx(np.mean(growth) - 1.0)
+
+
+def test_what_is_set_by_hand_is_not_searched(capsys, config):
+    asked = ("--mode", "walk_forward", "--strategy", "momentum", *SPAN, "--train", "400", "--no-html")
+    found = figures_of(capsys, config, *asked, "--param", "momentum.fast_window=20, momentum.slow_window=60")
+    assert found["candidates"] == 1
+
+
+def test_blocks_of_intraday_bars_are_counted_in_sessions(capsys, config):
+    bars = {
+        name: walk(seed, 13 * 50, decimals=2, holes=0.02, gaps=0.1, volume=10**7)
+        for seed, name in enumerate("AB")
+    }
+    study = Study(
+        loaded=load_settings(config, {}),
+        market=make_market(bars, size_s=1800),
+        first_bar=130,
+        strategies=(create("momentum", {"fast_window": 5, "slow_window": 30}),),
+        weights=(1.0,),
+        origins=(),
+        source=open_source(None, None, calendar_name="XNYS"),
+    )
+    asked = ["--mode", "monte_carlo", "--method", "prices", "--paths", "2", "--no-html"]
+    _text, found = run_monte_carlo(parse([*asked, "--block", "40"]), study)
+    assert found["block_sessions"] == 40.0  # from bar 130 on there are 40 sessions
+    with pytest.raises(ConfigError, match="auto or 1 to 40 sessions"):
+        run_monte_carlo(parse([*asked, "--block", "41"]), study)
+    _text, found = run_monte_carlo(parse(asked), study)
+    assert isinstance(found["block_sessions"], float)
+    assert found["block_sessions"] <= 40 / 3 + 1  # the automatic length is at most a third of the sample
 
 
 def test_a_cross_validation_writes_its_splits_and_paths(capsys, config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from backtester.market import align
 from backtester.run import run_backtest
 from backtester.validation import monte_carlo as mc
 from backtester.validation.bootstrap import CIRCULAR, Draw, simulate_paths
-from backtester.validation.resampling import Resampler
+from backtester.validation.resampling import Resampler, last_closes
 from core.config_schema import Settings
 from data.corporate_actions import ActionKind, CorporateAction
 from data.packaged import load_packaged, packaged_calendar
 from strategy.registry import create
-from tests.backtester.cases import make_market, walk
+from tests.backtester.cases import make_market, quiet_bars, walk, with_splits
 
 pytestmark = pytest.mark.timeout(
     600
@@ -123,12 +124,30 @@ def test_costs_move_and_more_of_them_leaves_less(market):
     assert outcomes.total_return[1] < outcomes.total_return[0]
 
 
-def test_round_trips_earn_what_their_fills_earned(base):
-    trips = mc.round_trip_returns(base)
+def test_round_trips_earn_what_their_fills_earned(base, market):
+    trips = mc.round_trip_returns(base, market)
     closed = sum(profit_of(base, symbol) for symbol in base.symbols)
     # Each is a fraction of the equity of its time, which stays near the opening cash here.
     assert len(trips) > 5
     assert float(trips.sum()) * float(base.opening_cash) == pytest.approx(closed, rel=0.1)
+
+
+def test_round_trips_through_splits_are_those_of_adjusted_prices():
+    free = SETTINGS.model_copy(
+        update={"backtest": SETTINGS.backtest.model_copy(update={"commission": "none"})}
+    )
+    smooth = make_market(
+        {
+            name: walk(seed, 300, decimals=2, holes=0.0, gaps=0.15, volume=10**9)
+            for seed, name in ((7, "A"), (8, "B"))
+        }
+    )
+    expecting = run_backtest(free, smooth, [STRATEGY], [1.0])
+    raw = with_splits(smooth, dict(zip(quiet_bars(expecting), cycle([2.0, 1.5, 1 / 3]), strict=False)))
+    trips = mc.round_trip_returns(run_backtest(free, raw, [STRATEGY], [1.0]), raw)
+    expected = mc.round_trip_returns(expecting, smooth)
+    assert len(expected) > 5
+    assert trips == pytest.approx(expected, abs=2e-4)
 
 
 def profit_of(result, symbol: str) -> float:
@@ -179,3 +198,13 @@ def test_splits_are_no_steps_of_resampled_prices():
     np.testing.assert_allclose(
         made.bars[:, :, :4], Resampler(make_market({"A": smooth}), 40, draw).market(0).bars[:, :, :4]
     )
+
+
+def test_the_last_close_of_a_session_is_that_of_its_last_bar():
+    rows = walk(3, 39, decimals=2, holes=0.0, gaps=0.0, volume=10**6)
+    rows[12] = np.nan
+    hole = walk(4, 39, decimals=2, holes=0.0, gaps=0.0, volume=10**6)
+    hole[13:26] = np.nan
+    closes = last_closes(make_market({"A": rows, "B": hole}, size_s=1800), 5)
+    assert closes[:, 0].tolist() == [rows[11, 3], rows[25, 3], rows[38, 3]]
+    np.testing.assert_array_equal(closes[:, 1], [hole[12, 3], np.nan, hole[38, 3]])

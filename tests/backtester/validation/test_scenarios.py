@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from core.config_schema import Settings
 from core.errors import ConfigError
 from data.packaged import load_packaged, packaged_calendar
 from strategy.registry import create
+from tests.backtester.cases import make_market, quiet_bars, walk, with_splits
 
 SETTINGS = Settings()
 STRATEGIES = (create("momentum", {"fast_window": 10, "slow_window": 40}),)
@@ -123,6 +125,34 @@ def test_a_stop_inside_a_bar_costs_no_more_than_the_execution(setting, exposed, 
     quiet = run(replace(setting, settings=free), shock("halt:1@2006-06-01"), exposed)
     assert quiet.stops.stops > 0
     assert quiet.stops.beyond or quiet.stops.worst == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("stop_kind", ["fixed", "trailing"])
+def test_stops_of_raw_prices_with_splits_lose_what_those_of_adjusted_ones_do(stop_kind):
+    free = SETTINGS.model_copy(
+        update={
+            "sizing": SETTINGS.sizing.model_copy(update={"stop_kind": stop_kind}),
+            "backtest": SETTINGS.backtest.model_copy(update={"commission": "none"}),
+        }
+    )
+    columns = {
+        name: walk(seed, 300, decimals=2, holes=0.0, gaps=0.15, volume=10**9)
+        for seed, name in ((7, "A"), (8, "B"))
+    }
+    strategies = (create("buy_and_hold", {}), create("momentum", {"fast_window": 3, "slow_window": 12}))
+    smooth = make_market(columns)
+    expecting = run_backtest(free, smooth, strategies, (0.5, 0.5))
+    raw = with_splits(smooth, dict(zip(quiet_bars(expecting), cycle([2.0, 0.5]), strict=False)))
+    result = run_backtest(free, raw, strategies, (0.5, 0.5))
+    moments = [
+        [(one.bar_end_ns, one.strategy, one.symbol) for one in run.fills()] for run in (result, expecting)
+    ]
+    assert moments[0] == moments[1]
+    found, expected = stop_losses(result, raw, free), stop_losses(expecting, smooth, free)
+    assert (found.stops, found.beyond) == (expected.stops, expected.beyond)
+    assert expected.stops > 5
+    assert found.worst == pytest.approx(expected.worst, abs=1e-3)
+    assert found.cost == pytest.approx(expected.cost, rel=0.01)
 
 
 def test_nothing_can_be_sold_while_a_limit_down_stands(setting, exposed):

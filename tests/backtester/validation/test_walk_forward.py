@@ -103,6 +103,10 @@ def test_positions_are_carried_over_or_closed_by_orders_at_the_end_of_a_fold(mar
     assert not any(positions_at(closed.results[0], bar).any() for bar in ends)
 
 
+def max_drawdown_of(curve: np.ndarray) -> float:
+    return float((1.0 - curve / np.maximum.accumulate(curve)).max())
+
+
 def test_accounts_that_restart_go_on_with_the_capital_and_nothing_else(market):
     throttle = {"drawdown_levels": (0.02,), "drawdown_scales": (0.0,)}
     strict = SETTINGS.model_copy(update={"sizing": SETTINGS.sizing.model_copy(update=throttle)})
@@ -115,6 +119,11 @@ def test_accounts_that_restart_go_on_with_the_capital_and_nothing_else(market):
     growth = np.prod([1.0 + one.out_of_sample.total_return for one in again.choices])
     assert again.equity[-1] == pytest.approx(again.opening * growth, rel=1e-9)
     result = again.results[0]
+    curve = np.concatenate([[float(result.opening_cash)], result.nlv])
+    assert result.max_drawdown == pytest.approx(max_drawdown_of(curve))
+    assert result.max_drawdown > max_drawdown_of(
+        curve[again.folds[-1].test.first - again.folds[0].test.first :]
+    )
     assert not any(positions_at(result, fold.test.end - 1).any() for fold in again.folds)
     assert np.array_equal(result.end_ns, carried.results[0].end_ns)
     summary = summarise(carried)
