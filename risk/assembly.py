@@ -29,15 +29,19 @@ from risk.alerts import Alerts
 from risk.fence import Fence
 from risk.heartbeat_watch import HeartbeatWatch
 from risk.kill_history import KillHistory
+from risk.kill_login import KillLogin
 from risk.monitors import Monitors
 from risk.peak import peaks_of
 from risk.recorder import Recorder
 from risk.status import StatusPublisher
-from risk.watchdog import Item, Parts, Watchdog
+from risk.watchdog import Item, Watchdog
+from risk.watchdog_parts import Parts
 
 MAIN = "main"
 # A kill needs its answers over a slow line too, whatever patience main was given.
 _LEAST_REQUEST_TIMEOUT_S = 10.0
+# What is asked for regularly and carries an id is better asked again: a late answer can't be mistaken.
+_ID_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,7 @@ class Assembler:
             alerts=self.alerts,
             status=self._status(endpoints),
             history=history,
+            login=KillLogin.configured(settings),
             peaks=peaks_of(self.records),
         )
         return Watchdog(parts, inbox), session
@@ -111,6 +116,7 @@ class Assembler:
             primary_exchanges=settings.universe.primary_exchanges,
             currency=settings.universe.currency,
             ring=self.ring,
+            id_timeout_s=_ID_TIMEOUT_S,
         )
         session.subscribe_account()
         session.subscribe_pnl()

@@ -8,16 +8,20 @@ from typing import TypeVar
 
 from core.clock import Clock
 from core.events import Execution, OpenOrderReport
+from core.ib_wrapper.requests import Plain
 from core.ib_wrapper.session import IBSession
 from core.vocabulary import Unknown
 from risk.monitors import Monitors
 
 T = TypeVar("T")
 _SECOND = 1_000_000_000
+_PLAIN = {"positions": Plain.POSITIONS, "orders": Plain.OPEN_ORDERS}
 
 
 class Questions:
     """Asks for positions, account values, orders and executions; an answer that fails to come changes nothing.
+
+    Positions and orders wait while an earlier End may still come: so what never comes is forgotten, and no kill pays for it.
 
     Parameters
     ----------
@@ -56,9 +60,12 @@ class Questions:
             ("executions", self._ask_executions),
         ):
             now = self._clock.monotonic_ns()
-            if name not in self._pending and now - self._asked_ns[name] >= self._every_ns[name]:
-                self._asked_ns[name] = now
-                ask()
+            if name in self._pending or now - self._asked_ns[name] < self._every_ns[name]:
+                continue
+            if name in _PLAIN and self._session.is_owed(_PLAIN[name]):
+                continue
+            self._asked_ns[name] = now
+            ask()
 
     def _ask_positions(self) -> None:
         self._follow("positions", self._session.positions(), self._monitors.on_positions)

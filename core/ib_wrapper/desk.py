@@ -54,6 +54,8 @@ class RequestDesk:
     ----------
     timeout_s
         How long an answer may take.
+    id_timeout_s
+        How long one may take that carries an id, by which a late answer is known; None for ``timeout_s``.
     contract_of
         Makes the ibapi contract of a symbol.
     account
@@ -66,6 +68,7 @@ class RequestDesk:
         clock: Clock,
         *,
         timeout_s: float,
+        id_timeout_s: float | None = None,
         exchange: str,
         primary_exchanges: Mapping[str, str],
         currency: str,
@@ -74,6 +77,7 @@ class RequestDesk:
         self._sender = sender
         self._clock = clock
         self._timeout_ns = round(timeout_s * 1e9)
+        self._id_timeout_ns = self._timeout_ns if id_timeout_s is None else round(id_timeout_s * 1e9)
         self._exchange = exchange
         self._primary_exchanges = dict(primary_exchanges)
         self._currency = currency
@@ -82,9 +86,11 @@ class RequestDesk:
         self.by_id = IdRequests()
         self.times = TimeRequests()
         self.plain = {
-            Plain.POSITIONS: PlainRequests(Plain.POSITIONS, lambda: self._tell("reqPositions"), clock),
+            Plain.POSITIONS: PlainRequests(
+                Plain.POSITIONS, lambda: self._tell("reqPositions"), clock, patience_s=timeout_s
+            ),
             Plain.OPEN_ORDERS: PlainRequests(
-                Plain.OPEN_ORDERS, lambda: self._tell("reqAllOpenOrders"), clock
+                Plain.OPEN_ORDERS, lambda: self._tell("reqAllOpenOrders"), clock, patience_s=timeout_s
             ),
         }
         self.timed_out = 0
@@ -132,7 +138,7 @@ class RequestDesk:
             latest = {(p.account, p.symbol): p for p in parts if account is None or p.account == account}
             return tuple(p for p in latest.values() if p.quantity != 0)
 
-        return self.plain[Plain.POSITIONS].ask(self._question("positions", finish))
+        return self.plain[Plain.POSITIONS].ask(self._question("positions", finish, self._timeout_ns))
 
     def open_orders(self) -> Future[OpenOrders | Unknown]:
         """Every open order of the account, whoever placed it."""
@@ -142,7 +148,7 @@ class RequestDesk:
             latest = {(p.perm_id or (p.client_id, p.order_id)): p for p in parts}
             return tuple(latest.values())
 
-        return self.plain[Plain.OPEN_ORDERS].ask(self._question("open orders", finish))
+        return self.plain[Plain.OPEN_ORDERS].ask(self._question("open orders", finish, self._timeout_ns))
 
     def executions(self, *, pass_on: bool = False) -> Future[Executions | Unknown]:
         """Today's executions of all clients (TWS keeps one day); ``pass_on`` makes events of them too."""
@@ -226,7 +232,7 @@ class RequestDesk:
 
     def current_time(self, *, urgent: bool = False) -> Future[int | Unknown]:
         """Time of the broker, in seconds since the epoch."""
-        question = self._question("current time", lambda _: 0)
+        question = self._question("current time", lambda _: 0, self._timeout_ns)
         self.times.add(question)
         try:
             self._sender.send("reqCurrentTime", urgent=urgent)
@@ -266,8 +272,11 @@ class RequestDesk:
 
     # --- how they are asked ------------------------------------------------------------------------------
 
-    def _question(self, name: str, finish: Callable[[list[Any]], T]) -> Question[T]:
-        return Question(name=name, deadline_ns=self._clock.monotonic_ns() + self._timeout_ns, finish=finish)
+    def _question(
+        self, name: str, finish: Callable[[list[Any]], T], timeout_ns: int | None = None
+    ) -> Question[T]:
+        waits_ns = self._id_timeout_ns if timeout_ns is None else timeout_ns
+        return Question(name=name, deadline_ns=self._clock.monotonic_ns() + waits_ns, finish=finish)
 
     def _ask(
         self, question: Question[Any], request: str, *arguments: object, request_id: int | None = None

@@ -25,8 +25,9 @@ T = TypeVar("T")
 _LAST_REQUEST_ID: Final = 2_147_000_000
 # An answer may have been lost, and a kill may wait for it: the request goes out again meanwhile.
 _ASK_AGAIN_NS: Final = 1_000_000_000
-# An End that hasn't come for so long never comes. Twice as long as a question waits: no End of a slow line is given up.
-_NEVER_NS: Final = 20_000_000_000
+# An End that hasn't come for so long never comes; at least twice as long as a question waits, so that no End of a slow
+# line is given up.
+_NEVER_S: Final = 20.0
 
 
 class Plain(Enum):
@@ -146,19 +147,25 @@ class PlainRequests:
 
     An End that is owed may never come: TWS forgot it, or the line lost it. Then the End that was taken for it was ours,
     so for each End that is passed over the request goes out once more, at once. A debt that isn't real costs a round
-    trip, never a time-out, until it is forgotten. It must not be forgotten sooner: on a line slower than our patience
-    each question would be given the answer of the one before.
+    trip, never a time-out. Each question hands it on to the next, so only a pause forgets it: whoever asks regularly and
+    can wait does so while `is_owed`. It must not be forgotten sooner: on a line slower than our patience each question
+    would be given the answer of the one before.
 
     Parameters
     ----------
     send
         Sends the request; raises ``RetryLater`` when it can't.
+    patience_s
+        How long a question waits for its answer.
     """
 
-    def __init__(self, sort: Plain, send: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, sort: Plain, send: Callable[[], None], clock: Clock, *, patience_s: float = 10.0
+    ) -> None:
         self._sort = sort
         self._send = send
         self._clock = clock
+        self._never_ns = round(max(_NEVER_S, 2.0 * patience_s) * 1e9)
         self._lock = threading.RLock()
         self._current: Question[Any] | None = None
         self._next: Question[Any] | None = None
@@ -176,6 +183,13 @@ class PlainRequests:
             self._start(question)
             return question.future
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether an earlier request's End may still come; it ends by itself when nothing is asked for a while."""
+        with self._lock:
+            self._forget(self._clock.monotonic_ns())
+            return bool(self._owed)
+
     def collect(self, part: object) -> None:
         """Add a part of the answer; parts that come unasked belong to no question."""
         with self._lock:
@@ -186,7 +200,7 @@ class PlainRequests:
         """Take the broker's End of this sort."""
         with self._lock:
             now = self._clock.monotonic_ns()
-            self._owed = [sent for sent in self._owed if now - sent < _NEVER_NS]
+            self._forget(now)
             if self._current is None:
                 del self._owed[:1]
                 return
@@ -229,6 +243,9 @@ class PlainRequests:
             self._owed = []
         for question in ended:
             resolve(question.future, unknown)
+
+    def _forget(self, now_ns: int) -> None:
+        self._owed = [sent for sent in self._owed if now_ns - sent < self._never_ns]
 
     def _start_next(self) -> None:
         following, self._next = self._next, None

@@ -25,6 +25,7 @@ from core.ib_wrapper.feeds import Feeds
 from core.ib_wrapper.link import Link
 from core.ib_wrapper.oca import OcaGroups
 from core.ib_wrapper.order_ids import OrderIds, OrderRefs
+from core.ib_wrapper.requests import Plain
 from core.ib_wrapper.responder import Responder
 from core.ib_wrapper.selftest import check_ibapi
 from core.ib_wrapper.sender import Sender
@@ -59,6 +60,8 @@ class IBSession:
         Time zone of the TWS login: executions are stamped in it.
     ring
         Takes a copy of each message, for the flight recorder.
+    id_timeout_s
+        How long an answer that carries an id may take; None for ``request_timeout_s``.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class IBSession:
         currency: str = "USD",
         zone: str = "America/New_York",
         ring: WireRing | None = None,
+        id_timeout_s: float | None = None,
     ) -> None:
         check_ibapi()
         silence_ibapi()
@@ -100,6 +104,7 @@ class IBSession:
             self._sender,
             clock,
             timeout_s=settings.request_timeout_s,
+            id_timeout_s=id_timeout_s,
             exchange=exchange,
             primary_exchanges=primary_exchanges,
             currency=currency,
@@ -274,6 +279,10 @@ class IBSession:
         """Open orders of all clients."""
         return self._desk.open_orders()
 
+    def is_owed(self, sort: Plain) -> bool:
+        """Whether an earlier question of this sort still waits for its End: each further one costs a round trip more."""
+        return self._desk.plain[sort].is_owed
+
     def executions(self) -> Future[Executions | Unknown]:
         """Today's executions of all clients."""
         return self._desk.executions()
@@ -373,7 +382,7 @@ class IBSession:
     def tick(self) -> None:
         """Work off deadlines."""
         for name in self._desk.expire():
-            self._log.warning("request_timed_out", request=name, after_s=self._settings.request_timeout_s)
+            self._log.warning("request_timed_out", request=name)
         self._subscriber.tick()
         self._responder.tick()
 

@@ -62,14 +62,21 @@ def test_a_quick_kill_warns_of_nothing() -> None:
 class Asker:
     """Asks one sort now and then over a line that loses answers; each answer tells when the broker made it."""
 
-    def __init__(self, seed: int, round_trip_s: float, spread: float, lost: float) -> None:
+    def __init__(
+        self, seed: int, round_trip_s: float, spread: float, lost: float, *, patience_s: float = 10.0
+    ) -> None:
         self.time, self.random, self.lost = Time(seed), random.Random(seed), lost
         there_s = round_trip_s * self.random.random()
         self.out = Line(self.time, there_s, spread)
         self.back = Line(self.time, round_trip_s - there_s, spread)
-        self.requests = PlainRequests(Plain.POSITIONS, lambda: self.out.send(self.answer), self.time)
+        self.sent, self.patience_s = 0, patience_s
+        self.requests = PlainRequests(Plain.POSITIONS, self.send, self.time, patience_s=patience_s)
         self.answers: list[tuple[int, int]] = []
         self.pulse()
+
+    def send(self) -> None:
+        self.sent += 1
+        self.out.send(self.answer)
 
     def pulse(self) -> None:
         self.requests.expire(self.time.now)
@@ -85,7 +92,9 @@ class Asker:
 
     def ask(self) -> Future[Any]:
         asked = self.time.now
-        question: Question[list[int]] = Question(name="?", deadline_ns=asked + 10 * SECOND, finish=list)
+        question: Question[list[int]] = Question(
+            name="?", deadline_ns=asked + round(self.patience_s * SECOND), finish=list
+        )
 
         def answered(future: Future[list[int] | Unknown]) -> None:
             found = future.result()
@@ -132,3 +141,46 @@ def test_a_debt_that_is_not_real_costs_a_round_trip_and_not_a_time_out() -> None
     second = asker.ask()
     asker.time.run_until(asker.time.now + SECOND)
     assert isinstance(second.result(0), list)
+
+
+def test_debts_that_are_not_real_are_forgotten_in_a_pause_and_not_by_asking_on() -> None:
+    """Twelve seconds without an answer leave a dozen of them; who asks on pays for each, question by question."""
+    asker = Asker(3, 0.01, 0.0, lost=1.0)
+    asker.ask()
+    asker.time.run_until(asker.time.now + 12 * SECOND)
+    asker.lost = 0.0
+    for _ in range(30):
+        asker.ask()
+        asker.time.run_until(asker.time.now + SECOND)
+    after_asking_on = asker.requests.is_owed
+    asker.time.run_until(asker.time.now + 20 * SECOND)
+    assert (after_asking_on, asker.requests.is_owed) == (True, False)
+    before = asker.sent
+    assert isinstance(ask_and_wait(asker), list)
+    assert asker.sent == before + 1
+
+
+def test_on_a_slow_line_what_is_owed_comes_within_a_round_trip() -> None:
+    asker = Asker(5, 3.0, 0.0, lost=0.0)
+    asker.ask()
+    asker.time.run_until(asker.time.now + 3 * SECOND + 100 * MS)
+    assert len(asker.answers) == 1
+    at_the_answer = asker.requests.is_owed  # it was asked for again each second
+    asker.time.run_until(asker.time.now + 3 * SECOND)
+    assert (at_the_answer, asker.requests.is_owed) == (True, False)
+
+
+def test_a_long_patience_gives_no_end_up_that_may_still_come() -> None:
+    """A line of 25 seconds and a patience of 30: no answer is older than its question."""
+    asker = Asker(7, 25.0, 0.0, lost=0.0, patience_s=30.0)
+    for _ in range(6):
+        asker.ask()
+        asker.time.run_until(asker.time.now + 31 * SECOND)
+    assert asker.answers
+    assert all(made >= asked for asked, made in asker.answers)
+
+
+def ask_and_wait(asker: Asker) -> object:
+    future = asker.ask()
+    asker.time.run_until(asker.time.now + SECOND)
+    return future.result(0)
