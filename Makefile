@@ -5,9 +5,10 @@ SHELL := bash
 .PHONY: help setup setup-dev paper parity governance-study test check format lint type imports shell fmt bench chaos fuzz audit lock clean
 
 BIN := .venv/bin
-# Two workers: most tests wait for processes. Each has its own ports, sockets and folders. A file's tests stay on one of them, so that
-# what they share is made once, and come in the order of tests/conftest.py. PYTEST_OPTIONS= runs them one after another.
-PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# One worker more than the least machine has processors: most tests wait for processes. Each has its own ports, sockets and folders. A file's
+# tests stay on one of them, so that what they share is made once, and come in the order of tests/conftest.py. PYTEST_OPTIONS= runs them one
+# after another.
+PYTEST_OPTIONS ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

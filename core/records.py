@@ -77,8 +77,8 @@ class RecordKind(StrEnum):
     HALT = "halt"
     """level, reason, detail, source"""
     KILL_STARTED = "kill_started"
-    """reason, figures, detected_monotonic_ns, flag_mtime_ns, wall_ns, run_id, evidence (risk.observation.Evidence) and
-    settings (section risk) on which it was decided"""
+    """reason, figures, detected_monotonic_ns, flag_mtime_ns, wall_ns, run_id, account (empty when not known yet), mode and
+    address of the broker, evidence (risk.observation.Evidence) and settings (section risk) on which it was decided"""
     KILL_STEP = "kill_step"
     """step, monotonic_ns, detail"""
     CLOSE_INTENT = "close_intent"

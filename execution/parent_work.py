@@ -98,20 +98,20 @@ class ParentWork:
         """Whether the rest of an order of this position is about to go on."""
         return (strategy, symbol) in self._waiting
 
-    def entries(self) -> tuple[Order, ...]:
-        """Entries that something may still follow."""
+    def followed(self) -> tuple[Order, ...]:
+        """Entries and exits that something may still follow."""
         watched = (self._book.get(ref) for ref in sorted(self._watched))
         states = (*watched, *(waiting.state for waiting in self._waiting.values()))
-        return tuple(s.order for s in states if s is not None and s.order.purpose is Purpose.ENTRY)
+        return tuple(state.order for state in states if state is not None)
 
-    def withdraw(self, strategy: str, symbol: str, reason: str) -> None:
-        """Let nothing follow the entry of a position: its rest is wanted no more, whether it waits or still works.
+    def withdraw(self, strategy: str, symbol: str, reason: str, *, purpose: Purpose = Purpose.ENTRY) -> None:
+        """Let nothing follow the entry (or exit) of a position: its rest is wanted no more, whether it waits or works.
 
         What works is not cancelled here. Of what is ending, ``reason`` is journaled, so that a restart knows it too.
         """
         for ref in sorted(self._watched):
             state = self._book.get(ref)
-            if state is None or state.order.purpose is not Purpose.ENTRY or _key(state) != (strategy, symbol):
+            if state is None or state.order.purpose is not purpose or _key(state) != (strategy, symbol):
                 continue
             if state.is_live and state.phase is not OrderPhase.CANCELLING:
                 if state.order.until_ns is not None:
@@ -120,7 +120,7 @@ class ParentWork:
                 self._executor.cancel(ref, reason)
             self._watched.discard(ref)
         waiting = self._waiting.get((strategy, symbol))
-        if waiting is not None and waiting.state.order.purpose is Purpose.ENTRY:
+        if waiting is not None and waiting.state.order.purpose is purpose:
             del self._waiting[strategy, symbol]
 
     def is_due(self, market_ns: int) -> bool:

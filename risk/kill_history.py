@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.clock import Clock
 from core.journal import Record
 from core.records import RecordKind
 from core.vocabulary import HaltReason
+from risk.kill_login import KillLogin
 from risk.liquidation import Kill
 
 _KILL_ID = re.compile("[0-9a-f]{6}")
@@ -35,6 +36,8 @@ class KillHistory:
         The newest kill since the last re-arming; empty and None when there was none.
     ended
         Whether it has ended.
+    login
+        With which login it was begun.
     order_id_floor
         Highest order id ever used for a closing order.
     """
@@ -47,6 +50,7 @@ class KillHistory:
     cancel_sent_ns: int | None = None
     closes_sent: int = 0
     order_id_floor: int = 0
+    login: KillLogin = field(default_factory=KillLogin)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> KillHistory:
@@ -91,6 +95,7 @@ class KillHistory:
             cancel_sent_ns=self.cancel_sent_ns if is_same_boot else None,
             closes_sent=self.closes_sent,
             is_resumed=True,
+            login=self.login,
         )
 
     def _take(self, record: Record) -> None:
@@ -102,6 +107,7 @@ class KillHistory:
             self.reason, self.detail = HaltReason(payload["reason"]), str(payload.get("detail", ""))
             self.detected_ns = int(payload["detected_monotonic_ns"]) - int(payload.get("flag_age_ns", 0))
             self.cancel_sent_ns, self.closes_sent = None, 0
+            self.login = KillLogin.of(payload)
         elif record.kind == RecordKind.KILL_STEP and payload["step"] == "cancel_sent":
             self.cancel_sent_ns = int(payload["monotonic_ns"])
         elif record.kind == RecordKind.CLOSE_INTENT:

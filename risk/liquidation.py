@@ -31,6 +31,7 @@ from core.vocabulary import BrokerStatus, ConnectionState, HaltReason, OrderType
 from risk.alerts import Alerts, Severity
 from risk.checks.verdict import Figures
 from risk.fence import Fence
+from risk.kill_login import KillLogin
 from risk.kill_messages import (
     CancelAll,
     CloseRefused,
@@ -75,6 +76,8 @@ class Kill:
         How old the flag was when it was seen: figures count from the flag, not from our seeing it.
     closes_sent, cancel_sent_ns
         Known of an earlier incarnation of this kill, when it is taken up again.
+    login
+        With which login it was begun.
     evidence
         What it was decided on, for the journal; None when the decision was not made here.
     """
@@ -89,6 +92,7 @@ class Kill:
     closes_sent: int = 0
     cancel_sent_ns: int | None = None
     is_resumed: bool = False
+    login: KillLogin = field(default_factory=KillLogin)
     evidence: Evidence | None = None
 
 
@@ -139,8 +143,8 @@ class Liquidation:
         self._fills: dict[str, dict[str, Decimal]] = {}
 
     def start(self) -> None:
-        """Cancel and fence, at once."""
-        ready = self._session.state is ConnectionState.READY
+        """Cancel and fence, at once; a kill that is taken up again cancels only when its login has been looked at."""
+        ready = self._session.state is ConnectionState.READY and not self.kill.is_resumed
         now = self._clock.monotonic_ns()
         actions = self._sequence.start(now, ready=ready)
         self._trace.began(now, actions, ready=ready)
@@ -231,6 +235,7 @@ class Liquidation:
             "figures": dict(kill.figures),
             "run_id": self._run_id,
             "wall_ns": self._clock.now_ns(),
+            **kill.login.payload(),
         }
         if not kill.is_resumed or KILL_NAME not in self._flags.standing():
             self._raise_flag(body)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.clock import Clock
 from core.errors import AlreadyRunning, JournalCorrupt, Rejected, StopTrading
-from core.flags import FlagFolder
+from core.flags import FlagFolder, FlagKind
 from core.identity import new_run_id
 from core.journal import Journal, Record, read, set_aside
 from core.locks import InstanceLock, is_locked
@@ -58,8 +58,8 @@ def rearm(
     ValueError
         When the reason is blank.
     OSError, StopTrading
-        When a flag can't be moved, or the journal can't be written. The journal is written first: a re-arming
-        that left no trace does not happen.
+        When the flags folder or the journal can't be read, a flag can't be moved, or the journal can't be written.
+        The journal is written first: a re-arming that left no trace does not happen.
     """
     if not reason.strip():
         raise ValueError("a reason is needed")
@@ -74,6 +74,11 @@ def rearm(
                 "Start ./run_system.sh (or the watchdog) to have it completed, or, once you have flattened the account "
                 "yourself, re-arm with --abandon-kill"
             )
+        state = flags.present()
+        if (
+            state.kind is FlagKind.UNREADABLE
+        ):  # before the journal holds a re-arming that could not be carried out
+            raise StopTrading(f"the flags folder can't be read ({state.detail}). {state.remedy}")
         standing = flags.standing()
         peak_reset = history.reason is HaltReason.DRAWDOWN
         journal = Journal(
@@ -143,5 +148,5 @@ def open_journal(
 def _history(path: Path) -> KillHistory:
     try:
         return KillHistory.of(read(path, 0, KINDS))
-    except (FileNotFoundError, JournalCorrupt):
+    except FileNotFoundError:  # nothing else: in what can't be read there may be an unfinished kill
         return KillHistory()

@@ -9,36 +9,28 @@ from __future__ import annotations
 import queue
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 
 import structlog
 
-from core.clock import Clock
-from core.config_schema import RiskSettings
 from core.events import ConnectionChanged, Event
 from core.exit_codes import ExitCode
-from core.flags import FlagFolder, FlagKind, FlagState
-from core.ib_wrapper.session import IBSession
+from core.flags import FlagKind, FlagState
 from core.locks import read_owner
 from core.records import RecordKind
 from core.vocabulary import ConnectionState
 from risk.aftermath import Aftermath
-from risk.alerts import Alerts, Severity
+from risk.alerts import Severity
 from risk.checks.flags import check_flags
 from risk.checks.verdict import CheckStatus, Verdict
-from risk.fence import Fence
-from risk.heartbeat_watch import HeartbeatWatch
-from risk.kill_history import KillHistory
+from risk.kill_login import OTHER_LOGIN
 from risk.kill_messages import KillEvent
 from risk.liquidation import Kill, Liquidation, report_body
-from risk.monitors import Monitors
 from risk.observation import Evidence, Observation, confirmations, kills, verdicts_on
 from risk.peak import PeakStore
 from risk.questions import Questions
-from risk.recorder import Recorder
-from risk.status import StatusPublisher
+from risk.watchdog_parts import Parts
 
 REARM_HINT = 'a human re-arms with: ./run_system.sh --rearm "reason"'
 _CHECKS_EVERY_NS = 50_000_000
@@ -58,26 +50,6 @@ class WatchdogState(StrEnum):
     BLIND = "blind"
     KILLING = "killing"
     HALTED = "halted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the watchdog is made of; wired in ``risk_monitor.py``."""
-
-    settings: RiskSettings
-    run_id: str
-    main_lock: Path
-    clock: Clock
-    session: IBSession
-    flags: FlagFolder
-    fence: Fence
-    monitors: Monitors
-    heartbeats: HeartbeatWatch
-    recorder: Recorder
-    alerts: Alerts
-    status: StatusPublisher
-    history: KillHistory
-    peaks: dict[str, float]
 
 
 class Watchdog:
@@ -138,6 +110,8 @@ class Watchdog:
             self._judge_flag(flag)
         if self._liquidation is not None:
             self._liquidation.poll()
+        elif self._halted is not None:
+            self._parts.fence.poll()  # of a kill that was refused: main is stopped all the same
         now = self._clock.monotonic_ns()
         if now >= self._next_checks:
             self._next_checks = now + _CHECKS_EVERY_NS
@@ -162,7 +136,9 @@ class Watchdog:
         """Begin where an earlier incarnation ended: an unfinished kill is finished, a standing flag stays in force."""
         history, flag = self._parts.history, self._parts.flags.present()
         unfinished = history.unfinished(self._parts.flags.read_kill(), self._parts.run_id, self._clock)
-        if unfinished is not None:
+        if unfinished is not None and unfinished.login.differs_from(self._parts.login):
+            self._refuse(unfinished, f"the configuration says {self._parts.login.describe()}")
+        elif unfinished is not None:
             self._begin(unfinished)
         elif flag.kind in {FlagKind.KILL, FlagKind.KILL_NOW}:
             if flag.kind is FlagKind.KILL_NOW and self._has_main_been() and not history.ended:
@@ -199,9 +175,30 @@ class Watchdog:
             return
         if isinstance(item, ConnectionChanged):
             self._parts.monitors.on_session(ready=item.state is ConnectionState.READY)
+            if item.state is ConnectionState.READY:
+                self._look_at_login()
         self._parts.monitors.on_event(item)
         if self._liquidation is not None:
             self._liquidation.on_broker_event(item)
+
+    def _look_at_login(self) -> None:
+        """Before a kill that is taken up again sends anything: the broker must have the account that it was begun with."""
+        if self._liquidation is None or not self._is_killing or not self._liquidation.kill.is_resumed:
+            return
+        kill, session = self._liquidation.kill, self._parts.session
+        refusal = kill.login.refusal(self._parts.login, session.account, session.accounts)
+        if refusal is not None:
+            self._refuse(kill, refusal)
+
+    def _refuse(self, kill: Kill, why: str) -> None:
+        """Leave a kill unfinished, and halt: whose account it is about is not the one at hand."""
+        text = f"{why}, and the kill was begun in {kill.login.describe()}: nothing is sent"
+        self._liquidation = None
+        self._halted = f"kill {kill.kill_id} ({kill.reason}) is not completed: {text}"
+        step = {"kill_id": kill.kill_id, "step": OTHER_LOGIN, "monotonic_ns": self._clock.monotonic_ns()}
+        self._parts.recorder.write(RecordKind.KILL_STEP, {**step, "detail": text})
+        self._repeat_alert()
+        self._publish()
 
     # --- judging -----------------------------------------------------------------------------------------
 
@@ -297,6 +294,8 @@ class Watchdog:
     def _begin(self, kill: Kill) -> None:
         parts = self._parts
         self._aftermath = None
+        if not kill.is_resumed:
+            kill = replace(kill, login=parts.login.at(parts.session.account))
         self._liquidation = Liquidation(
             kill,
             session=parts.session,

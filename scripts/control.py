@@ -20,6 +20,7 @@ from core.locks import LockOwner, read_owner
 from core.records import RecordKind
 from dashboard.sources import MainView, WatchdogView, read_main, read_watchdog
 from risk.kill_history import KINDS, KillHistory
+from risk.kill_login import OTHER_LOGIN, KillLogin
 from scripts.launch import Run, paper_state
 from scripts.options import Options
 
@@ -66,6 +67,7 @@ class UnfinishedKill:
     reason: str
     run_id: str
     is_paper: bool
+    login: KillLogin
 
 
 def unfinished_kill(loaded: LoadedSettings) -> UnfinishedKill | None:
@@ -83,6 +85,7 @@ def unfinished_kill(loaded: LoadedSettings) -> UnfinishedKill | None:
         reason=str(history.reason),
         run_id=run_id,
         is_paper=_was_paper(loaded, run_id),
+        login=history.login,
     )
 
 
@@ -105,15 +108,38 @@ def describe_unfinished(kill: UnfinishedKill) -> str:
     return f"{what}.\nStart ./run_system.sh without --paper: the watchdog completes it"
 
 
-def describe_kill_end(loaded: LoadedSettings, kill_id: str) -> str:
-    """One sentence about the account after a kill, from the watchdog's journal."""
+def describe_other_login(loaded: LoadedSettings, kill: UnfinishedKill) -> str | None:
+    """Say that the kill is of another login than the configured one, and what to do; None when it is of that one."""
+    configured = KillLogin.configured(loaded.settings)
+    if not kill.login.differs_from(configured):
+        return None
+    return (
+        f"kill {kill.kill_id} ({kill.reason}) of {kill.login.describe()} has not ended, and the configuration now says "
+        f"{configured.describe()}.\nMake mode, broker and account_id what they were, to have it completed there. Once you "
+        'have flattened that account yourself: ./run_system.sh --rearm "closed in TWS, because ..." --abandon-kill'
+    )
+
+
+def describe_completion(loaded: LoadedSettings, kill: UnfinishedKill) -> str:
+    """Say in which login the kill will be completed."""
+    login = KillLogin.configured(loaded.settings).at(kill.login.account or None)
+    unrecorded = "" if kill.login.address else " (its record names none)"
+    return f"the watchdog completes it in {login.describe()}{unrecorded}"
+
+
+def describe_kill_end(loaded: LoadedSettings) -> str:
+    """One sentence about the account after a kill, from the watchdog's journal: the newest counts, a sequel of it too."""
     try:
-        records = list(read(loaded.folders.control / "watchdog.db", 0, {RecordKind.KILL_ENDED.value}))
+        kinds = {RecordKind.KILL_STARTED, RecordKind.KILL_STEP, RecordKind.KILL_ENDED}
+        records = list(read(loaded.folders.control / "watchdog.db", 0, kinds))
     except (OSError, JournalCorrupt):
         records = []
-    ended = next((one.payload for one in reversed(records) if one.payload.get("kill_id") == kill_id), None)
-    if ended is None:
+    last = records[-1] if records else None
+    if last is None or last.kind != RecordKind.KILL_ENDED:
+        if last is not None and last.payload.get("step") == OTHER_LOGIN:
+            return f"it was not completed: {last.payload['detail']}"
         return "its end isn't proved: look at the account at the broker, and start again to have it completed"
+    ended = last.payload
     if ended["flat"]:
         return "the account is flat"
     residue = "; ".join(

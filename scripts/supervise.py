@@ -102,10 +102,13 @@ def _run(loaded: LoadedSettings, options: Options) -> int:
     try:
         with InstanceLock(loaded.folders.control / "system.lock") as lock:
             kill = control.unfinished_kill(loaded)
-            if kill is not None and not kill.is_paper and options.paper is None:
-                return _complete_kill(loaded, options, lock, kill)
             if kill is not None:
-                print(f"Refused to start: {control.describe_unfinished(kill)}", file=sys.stderr)
+                refusal = control.describe_other_login(loaded, kill)
+                if kill.is_paper or options.paper is not None:
+                    refusal = control.describe_unfinished(kill)
+                if refusal is None:
+                    return _complete_kill(loaded, options, lock, kill)
+                print(f"Refused to start: {refusal}", file=sys.stderr)
                 return ExitCode.REFUSED_KILL_FLAG
             flag_text = control.describe_standing_flag(FlagFolder(loaded.folders.flags))
             if flag_text is not None:
@@ -131,7 +134,8 @@ def _complete_kill(
     with suppress(launch.FolderProblem):
         run = launch.keep_config(run)
     say = _Announcer(run.logs / "system.console.log")
-    say(f"kill {kill.kill_id} ({kill.reason}) was cut short: the watchdog completes it; nothing is traded")
+    how = control.describe_completion(loaded, kill)
+    say(f"kill {kill.kill_id} ({kill.reason}) was cut short: {how}; nothing is traded")
     environment = launch.build_environment(run, os.environ, port=None, symbols=())
     watchdog = launch.build_watchdog(run, environment)
     supervisor = Supervisor(
@@ -149,7 +153,7 @@ def _complete_kill(
         say(f"the supervisor fails: {type(error).__name__}: {error}")
     finally:
         watchdog.stop(KILL_S)
-    say(f"kill {kill.kill_id}: {control.describe_kill_end(loaded, kill.kill_id)}")
+    say(f"kill {kill.kill_id}: {control.describe_kill_end(loaded)}")
     if control.unfinished_kill(loaded) is None:
         say(HOW_TO_REARM)
     say(f"ended with exit code {int(code)}")

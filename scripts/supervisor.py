@@ -30,6 +30,8 @@ _WATCHDOG_STOP_S = 15.0
 KILL_S = 120.0
 """What a kill that is under way is given to end, before the watchdog is ended too."""
 _SILENT_S = 3.0
+_AFTERMATH_S = 5.0
+"""How long the watchdog looks on after a completed kill: what came late of an earlier run is undone, too."""
 _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _CONSOLE_MAX_BYTES = 20_000_000
 # With these a process says that it can't start, and that trying again would not help.
@@ -101,6 +103,7 @@ class Supervisor:
         self._kill_said = self._kill_end_said = False
         self._main_ended_at: float | None = None
         self._finished_at: float | None = None
+        self._ended_kill: tuple[object, float] | None = None
 
     def start(self) -> None:
         """Start the watchdog, then main, which opens no risk before it has the watchdog's lease."""
@@ -255,8 +258,14 @@ class Supervisor:
         )
 
     def _check_completion(self) -> Outcome | None:
-        view = self._watchdog_view()
+        view, now = self._watchdog_view(), time.monotonic()
         if view is None or not view.is_halted:
+            self._ended_kill = None
+            return None
+        kill_id = view.kill.get("kill_id")
+        if self._ended_kill is None or self._ended_kill[0] != kill_id:
+            self._ended_kill = (kill_id, now)
+        if now - self._ended_kill[1] < _AFTERMATH_S:
             return None
         return Outcome(text="the kill has ended", code=ExitCode.HALTED)
 

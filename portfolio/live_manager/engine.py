@@ -84,6 +84,7 @@ class Engine:
         self._next_upkeep_ns = 0
         self.stop_asked: str | None = None
         """Why a graceful stop was asked for; None while none was."""
+        parts.desk.is_locked = lambda symbol: symbol in parts.reconciler.locked_symbols
         self._handlers: dict[type, Callable[..., None]] = {
             Halt: self.halt,
             Shutdown: self._on_shutdown,
@@ -217,7 +218,7 @@ class Engine:
         self._p.journal.append(RecordKind.CONNECTION, {"state": str(event.state), "reason": event.reason})
         if event.state is ConnectionState.READY:
             # A start asks by itself, once; what it has learned is of before an outage that comes then.
-            if self._p.status.phase is not Phase.STARTING or self._p.reconciler.has_asked:
+            if self._p.status.phase is not Phase.STARTING or self._p.reconciler.was_requested:
                 self._p.reconciler.request(RECONNECT)
             self._p.feed.on_reconnected(data_lost=event.data_lost)
         elif before is ConnectionState.READY:

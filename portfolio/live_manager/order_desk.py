@@ -86,6 +86,8 @@ class OrderDesk:
         """Told of each fill that opens a position: strategy, symbol, side."""
         self.is_short_restricted: Callable[[str], bool] = lambda _symbol: False
         """Whether rule 201 of Regulation SHO binds short sales of a symbol."""
+        self.is_locked: Callable[[str], bool] = lambda _symbol: False
+        """Whether a break locks a symbol."""
         self._told: dict[tuple[str, str], Reason] = {}
         self._sent: set[str] = set()
         self._unprotected: set[tuple[str, str]] = set()
@@ -149,23 +151,23 @@ class OrderDesk:
     def withdraw_unwanted(self, target_of: Callable[[str, str], float]) -> None:
         """Ask for the end of entries and exits that take their time and that the last decision wants no more.
 
-        Nothing follows them then, nor an entry that has ended with a rest or is just ending.
+        Nothing follows them then, nor one that has ended with a rest or is just ending.
         """
+
+        def is_unwanted(order: Order) -> bool:
+            target = target_of(order.strategy, order.symbol)
+            if order.purpose is Purpose.ENTRY:
+                return target * order.side.sign <= 0
+            position = float(self._book.position(order.strategy, order.symbol))
+            return target * position > 0 and abs(target) >= abs(position)
+
         for state in self._manager.book.pending():
             order = state.order
-            if order.purpose is Purpose.STOP or not takes_its_time(order):
-                continue
-            target = target_of(order.strategy, order.symbol)
-            position = float(self._book.position(order.strategy, order.symbol))
-            if order.purpose is Purpose.ENTRY:
-                unwanted = target * order.side.sign <= 0
-            else:
-                unwanted = target * position > 0 and abs(target) >= abs(position)
-            if unwanted:
+            if order.purpose is not Purpose.STOP and takes_its_time(order) and is_unwanted(order):
                 self._executor.cancel(order.order_ref, _UNWANTED)
-        for order in self._work.entries():
-            if target_of(order.strategy, order.symbol) * order.side.sign <= 0:
-                self._work.withdraw(order.strategy, order.symbol, _UNWANTED)
+        for order in self._work.followed():
+            if is_unwanted(order):
+                self._work.withdraw(order.strategy, order.symbol, _UNWANTED, purpose=order.purpose)
 
     def _plan(
         self, decision: Decision, bar_end_ns: int, price: float, moment: SessionMoment | None
@@ -317,6 +319,8 @@ class OrderDesk:
         if result.overfilled:
             self._log.error("overfilled", order_ref=execution.order_ref, filled=str(result.state.filled))
             self._ask_broker("overfilled")
+        elif self.is_locked(execution.symbol):
+            self._ask_broker("fill")  # by which the broker's position may have been ahead of our book
         self._log.info(
             "fill",
             order_ref=execution.order_ref,

@@ -67,8 +67,10 @@ class Reconciler:
         self._trigger = self._asked_for = "start"  # of the next question and of the newest one
         self._due_ns: int | None = None
         self._asked_ns = 0
+        self.was_requested = False
+        """Whether a comparison was ever called for, put to the broker or not: a loss of the connection may swallow one."""
         self._not_before_ns = 0  # an answer to an older question is of before the connection's return
-        self._unexplained: dict[str, Decimal] = {}  # positions told while an answer is awaited
+        self._told_positions: dict[str, Decimal] = {}  # while an answer is awaited
         self._deferred: Mapping[str, Decimal] = {}
         self._told: frozenset[Break] = frozenset()
         self.locked_symbols: frozenset[str] = frozenset()
@@ -80,11 +82,6 @@ class Reconciler:
         self.is_settled = False
         """Whether the newest answer agreed with our book in full and added nothing to it."""
 
-    @property
-    def has_asked(self) -> bool:
-        """Whether any question has been put."""
-        return self._asked_ns > 0
-
     def request(self, trigger: str) -> None:
         """Ask as soon as possible; ``trigger`` is journaled with the result.
 
@@ -95,6 +92,7 @@ class Reconciler:
             self.is_reconciled = False
             self._not_before_ns = now
         self._trigger, self._due_ns = trigger, now
+        self.was_requested = True
 
     def request_soon(self, trigger: str) -> None:
         """Ask within half a second: what is on its way may explain the difference by then."""
@@ -103,12 +101,15 @@ class Reconciler:
             self._trigger, self._due_ns = trigger, soon
 
     def on_position(self, report: PositionReport) -> None:
-        """Look into a position that our book doesn't explain: reports are a stream, no request to act."""
-        if report.account != self._account() or self._explains(report.symbol, report.quantity):
+        """Look into a position that our book doesn't explain: reports are a stream, no request to act.
+
+        One that it explains may end what locks its symbol.
+        """
+        if report.account != self._account():
             return
         if self._waiting:  # mostly a part of that answer, which is looked into as a whole
-            self._unexplained[report.symbol] = report.quantity
-        else:
+            self._told_positions[report.symbol] = report.quantity
+        elif self._calls_for_question(report.symbol, report.quantity):
             self.request_soon("position_report")
 
     def lost_connection(self) -> None:
@@ -117,7 +118,7 @@ class Reconciler:
         self._waiting = False
         self._due_ns = None
         self._not_before_ns = self._clock.monotonic_ns()
-        self._unexplained.clear()
+        self._told_positions.clear()
 
     def poll(self) -> None:
         """Ask if it is time to."""
@@ -155,8 +156,9 @@ class Reconciler:
         self.answers += 1
         is_complete = is_fresh and not result.unknown and not result.missing_executions
         self.is_settled = is_complete and result.agrees
-        # Breaks that stand wait for a person, or for the broker; an order that must end waits for us.
-        stands = is_complete and is_old_news and not resolution.strays
+        # Breaks that stand wait for a person, or for the broker; an order that must end waits for us, and the break
+        # of one that this answer has ended is over.
+        stands = is_complete and is_old_news and not (resolution.strays or resolution.gone)
         if not self._waiting:
             self._plan(snapshot, is_quiet=self.is_settled or stands)
         return resolution
@@ -164,19 +166,21 @@ class Reconciler:
     def _plan(self, snapshot: BrokerSnapshot, *, is_quiet: bool) -> None:
         """Set when to ask next, unless something has called for a question before that."""
         now = self._clock.monotonic_ns()
-        told, self._unexplained = self._unexplained, {}
+        told, self._told_positions = self._told_positions, {}
         if not isinstance(snapshot.positions, Unknown):
             held = {one.symbol: one.quantity for one in snapshot.positions if one.account == snapshot.account}
+            # What the answer itself has told is no news: a lock that it leaves would be asked about without end.
             news = {symbol for symbol, quantity in told.items() if held.get(symbol, 0) != quantity}
-            if any(not self._explains(symbol, told[symbol]) for symbol in news):
+            if any(self._calls_for_question(symbol, told[symbol]) for symbol in news):
                 self.request_soon("position_report")
         due = now + (self._interval_ns if is_quiet else _RETRY_NS)
         if self._due_ns is None:
             self._trigger = "periodic" if is_quiet else self._asked_for
         self._due_ns = due if self._due_ns is None else min(self._due_ns, due)
 
-    def _explains(self, symbol: str, quantity: Decimal) -> bool:
-        return self._book.ledger.net_positions().get(symbol, 0) == quantity
+    def _calls_for_question(self, symbol: str, quantity: Decimal) -> bool:
+        """Whether a told position differs from our book, or agrees with it in a symbol that is locked."""
+        return symbol in self.locked_symbols or self._book.ledger.net_positions().get(symbol, 0) != quantity
 
     def _journal_result(self, result: ReconcileResult) -> None:
         found = frozenset(result.breaks)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import structlog
 
+from core.accounts import is_account_of
 from core.config_schema import Settings
 from core.errors import BackstopError
 from core.events import BrokerSnapshot
@@ -33,8 +34,6 @@ from portfolio.live_manager.status import Phase, RunStatus
 from portfolio.live_manager.trader import Trader
 
 T = TypeVar("T")
-PAPER_PREFIX = "D"
-"""IB's paper accounts begin with DU (or DF for advisers)."""
 _RECONCILE_PATIENCE_S = 60.0
 
 
@@ -228,15 +227,14 @@ def check_account(settings: Settings, session: IBSession) -> str:
         raise CannotStart(
             f"this login has several accounts ({accounts}): name the one to trade as account_id"
         )
-    is_paper = account.startswith(PAPER_PREFIX)
-    if settings.mode == "paper" and not is_paper:
+    if is_account_of(settings.mode, account):
+        return account
+    if settings.mode == "paper":
         raise CannotStart(
             f"mode is paper, but {account} is no paper account (those begin with D). To trade it with real money set "
             f"mode: live and account_id: {account}; to paper trade, log in to the paper account (port 4002 or 7497)."
         )
-    if settings.mode == "live" and is_paper:
-        raise CannotStart(f"mode is live, but {account} is a paper account: set mode: paper")
-    return account
+    raise CannotStart(f"mode is live, but {account} is a paper account: set mode: paper")
 
 
 def opening_cash(snapshot: BrokerSnapshot) -> Decimal:

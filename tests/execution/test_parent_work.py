@@ -417,10 +417,36 @@ def test_an_entry_is_withdrawn_at_whatever_moment_of_its_end(moment: str) -> Non
     if moment == "waiting":
         desk.go_on()
         assert desk.work.is_busy("momentum", "IBM")
-    assert [order.order_ref for order in desk.work.entries()] == [entry.order_ref]
+    assert [order.order_ref for order in desk.work.followed()] == [entry.order_ref]
     desk.work.withdraw("momentum", "IBM", "it is wanted no more")
-    assert desk.work.entries() == ()
+    assert desk.work.followed() == ()
     cancelled(desk, entry, stop)
+    placed = len(desk.broker.placed)
+    desk.go_on()
+    assert len(desk.broker.placed) == placed
+
+
+@pytest.mark.parametrize("moment", ["ending", "ended", "waiting"])
+def test_an_exit_is_withdrawn_at_whatever_moment_of_its_end_by_its_own_name_only(moment: str) -> None:
+    desk = Desk(exit_method="TWAP")
+    _, stop = desk.open_position(500)
+    submission = desk.executor.submit([desk.exit(500)], OPEN)
+    desk.work.watch(submission.sent)
+    out = desk.state(submission.sent[0].order_ref)
+    desk.tell(out, BrokerStatus.SUBMITTED)
+    desk.go_on(WINDOW_S)
+    if moment != "ending":
+        cancelled(desk, out)
+    if moment == "waiting":
+        desk.executor.cancel(stop.order_ref, "by hand")  # the sequel waits for its answer
+        desk.go_on()
+        assert desk.work.is_busy("momentum", "IBM")
+    desk.work.withdraw("momentum", "IBM", "its stop was hit")
+    assert [order.order_ref for order in desk.work.followed()] == [out.order_ref]
+    desk.work.withdraw("momentum", "IBM", "it is wanted no more", purpose=Purpose.EXIT)
+    assert desk.work.followed() == ()
+    assert not desk.work.is_busy("momentum", "IBM")
+    cancelled(desk, out)
     placed = len(desk.broker.placed)
     desk.go_on()
     assert len(desk.broker.placed) == placed

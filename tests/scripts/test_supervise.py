@@ -13,6 +13,7 @@ from core.clock import SystemClock
 from core.journal import Journal
 from core.records import RecordKind
 from scripts.supervise import _Announcer
+from tests.faults.hand import hand
 from tests.faults.small_disk import SmallDisk
 from tests.scripts.supervised import SupervisedStage
 from tests.waiting import wait_for
@@ -109,6 +110,7 @@ def test_a_kill_that_was_cut_short_is_completed_before_anything_else(stage: Supe
 
     completed = stage.call("--plain")
     assert completed.returncode == 3, completed.stdout + completed.stderr
+    assert f"completes it in account DU1234567 at 127.0.0.1:{stage.port}, mode paper;" in completed.stdout
     assert "the account is flat" in completed.stdout
     assert stage.records("kill_ended")[-1].payload["flat"]
     assert stage.ask_account() == ({}, 0)
@@ -118,6 +120,50 @@ def test_a_kill_that_was_cut_short_is_completed_before_anything_else(stage: Supe
     assert again.returncode == 4
     assert "--rearm" in again.stderr
     assert stage.call("--rearm", "looked at it").returncode == 0
+
+
+def test_a_kill_is_not_completed_where_the_configuration_points_by_now(stage: SupervisedStage) -> None:
+    _cut_a_kill_short(stage)
+    before = stage.config.read_text()
+    here = f"account DU1234567 at 127.0.0.1:{stage.port}, mode paper"
+    others = {
+        "the login's account at 127.0.0.1:1, mode paper": before.replace(f"port: {stage.port}", "port: 1"),
+        f"account DU7 at 127.0.0.1:{stage.port}, mode paper": f"{before}\naccount_id: DU777\n",
+        f"account U7 at 127.0.0.1:{stage.port}, mode live": f"{before}\nmode: live\naccount_id: U777\n",
+    }
+    for there, config in others.items():
+        stage.config.write_text(config)
+        refused = stage.call("--plain")
+        assert refused.returncode == 4, refused.stdout + refused.stderr
+        assert here in refused.stderr
+        assert there.replace("U7 ", "U777 ") in refused.stderr
+        assert "--abandon-kill" in refused.stderr
+    assert len(stage.records("run_started")) == 1, "no watchdog was started"
+
+
+def test_another_account_behind_the_same_port_is_named_and_left_alone(stage: SupervisedStage) -> None:
+    _cut_a_kill_short(stage)
+    gateway = stage.processes[0]
+    gateway.kill()
+    gateway.wait()
+    stage.start_gateway("--account", "DU7777777")
+    stage.hold("IBM", 10)
+    spared = stage.call("--plain")
+    assert spared.returncode == 3, spared.stdout + spared.stderr
+    assert "was not completed: this login has DU7777777" in spared.stdout
+    assert "--rearm" not in spared.stdout
+    assert stage.ask_account()[0] == {"IBM": "10"}
+
+
+def test_what_comes_late_of_the_time_before_is_undone_before_the_run_ends(stage: SupervisedStage) -> None:
+    _cut_a_kill_short(stage)
+    completing = stage.spawn("-m", "scripts", "--plain", "--config", str(stage.config), name="system")
+    stage.await_kill()
+    with hand(stage.port) as stray:
+        stray.buy("IBM", 30, order_ref="BS-00000000-000901-E")
+    assert completing.wait(60) == 3, stage.output("system")
+    assert len(stage.records("kill_ended")) == 2
+    assert stage.ask_account() == ({}, 0)
 
 
 def test_a_kill_without_its_flag_is_completed_too(stage: SupervisedStage) -> None:

@@ -270,6 +270,29 @@ def test_a_kill_ends_a_paper_run_with_exit_code_3_once_it_is_complete(
     assert supervisor.stop(outcome) == ExitCode.HALTED
 
 
+def test_a_completed_kill_is_looked_after_for_a_while_and_its_sequel_is_waited_for(
+    run: Run, system: Callable[..., System], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.supervisor._AFTERMATH_S", 1.0)
+    watchdog = f"""
+import json, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+def tell(state, kill_id, for_s):
+    print(state, kill_id)
+    body = {{"pid": 1, "state": state, "kill": {{"reason": "drawdown", "kill_id": kill_id}}}}
+    document = {{"run_id": {RUN_ID!r}, "monotonic_ns": time.monotonic_ns(), "body": body}}
+    open({str(run.logs / "risk_monitor_heartbeat.json")!r}, "w").write(json.dumps(document))
+    time.sleep(for_s)
+tell("halted", "a", 0.6)
+tell("halted", "b", 0.6)  # began and ended between two looks
+tell("killing", "c", 0.6)
+tell("halted", "c", 600)
+"""
+    it = system(watchdog=watchdog)
+    assert it.supervisor.complete_kill() == ExitCode.HALTED
+    assert "halted c" in it.children["risk_monitor"].read_console()
+
+
 def test_a_kill_in_progress_is_waited_for_when_a_stop_is_asked_for(
     run: Run, system: Callable[..., System]
 ) -> None:

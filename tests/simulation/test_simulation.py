@@ -28,7 +28,7 @@ from tests.simulation.world import Violation, play, trace
 
 ROOT = Path(__file__).resolve().parents[2]
 SLICE = 200
-ENOUGH = 600
+ENOUGH = 1_500
 """Seeds within which each planted defect is found."""
 WATCHDOG_CORRECTED, UNDEAD = 49, 299
 """Seeds that failed: a correction of the watchdog's execution was not booked; an order that we held for filled worked on."""

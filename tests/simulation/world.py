@@ -57,7 +57,7 @@ def plan_of(time: Time) -> Plan:
         drop=sometimes(0.15),
         duplicate=sometimes(0.3),
         late=sometimes(0.4),
-        no_answer=sometimes(0.3, 0.15),
+        no_answer=sometimes(0.3, 0.4 if kill else 0.15),  # a kill must never read silence as "nothing"
         corrections=sometimes(0.3),
         late_commissions=sometimes(0.5),
         fills_after_cancel=sometimes(0.5),

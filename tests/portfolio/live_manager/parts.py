@@ -109,6 +109,7 @@ class Parts:
             trails=lambda strategy: strategy in self.trailing,
         )
         self.reconciler.book_execution = self.desk.on_execution
+        self.desk.is_locked = lambda symbol: symbol in self.reconciler.locked_symbols
         self.write(RecordKind.CASH_ADJUSTED, {"amount": "100000", "reason": "opening balance"})
 
     def write(self, kind: RecordKind, payload: dict[str, object]) -> None:

@@ -12,7 +12,7 @@ from core.reasons import Reason
 from core.vocabulary import BrokerStatus, OrderType, Purpose, Side
 from execution.methods.situation import SessionTimes
 from tests.execution.desk import OPEN
-from tests.execution.orders import open_report, status_of
+from tests.execution.orders import execution_of, open_report, status_of
 from tests.portfolio.live_manager.parts import HOUR_NS, START_NS, Parts
 
 
@@ -250,6 +250,73 @@ def test_the_rest_of_an_entry_whose_stop_was_hit_is_not_sent(tmp_path: Path, mom
     entry = scene.parts.folded().orders.get(scene.entry.order.order_ref)
     assert entry is not None
     assert entry.detail == ("its stop was hit" if moment == "ending" else "its time is over")
+
+
+class EndingExit:
+    """An exit of 100 at the touch that has filled 60 when its window is over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.parts = parts = Parts(folder, exit_method="LMT", methods={"limit_placement": "touch"})
+        parts.session = SessionTimes(open_ns=START_NS - HOUR_NS, close_ns=START_NS + 3 * HOUR_NS)
+        parts.act(100)
+        self.stop = parts.broker.placed[1]
+        parts.fill(1, 100, index=0)
+        self.tell_stop()
+        parts.act(0, position=100)
+        self.exit = parts.broker.placed[-1]
+        assert (self.exit.order.purpose, self.exit.order.until_ns is None) == (Purpose.EXIT, False)
+        self.tell(BrokerStatus.SUBMITTED)
+        parts.fill(2, 60)
+        self.market_ns = START_NS + HOUR_NS
+        self.look_after()
+        assert parts.broker.cancelled == [self.exit.order_id]
+
+    def tell(self, status: BrokerStatus, filled: int = 0) -> None:
+        self.parts.desk.on_message(status_of(self.exit.order, self.exit.order_id, status, filled))
+
+    def tell_stop(self) -> None:
+        report = status_of(self.stop.order, self.stop.order_id, BrokerStatus.PRE_SUBMITTED, perm_id=901)
+        self.parts.desk.on_message(report)
+
+    def look_after(self) -> None:
+        self.parts.desk.look_after(OPEN, self.market_ns)
+
+    def book_the_last_fill(self) -> None:
+        """Have the execution of 10 come that the end had told of, and look after what is left."""
+        self.parts.desk.on_message(
+            replace(execution_of(self.exit.order, self.exit.order_id, 10, number=3), time_ns=START_NS + 3)
+        )
+        for _ in range(3):
+            self.parts.clock.advance(1.0)
+            self.look_after()
+            self.tell_stop()
+
+    @property
+    def exits(self) -> list[Decimal]:
+        orders = (written.order for written in self.parts.broker.placed)
+        return [order.quantity for order in orders if order.purpose is Purpose.EXIT]
+
+
+@pytest.mark.parametrize("moment", ["ending", "ended", "waiting"])
+@pytest.mark.parametrize(("target", "exits"), [(40.0, [100]), (100.0, [100]), (0.0, [100, 30])])
+def test_the_rest_of_an_exit_goes_on_unless_the_position_is_wanted_again(
+    tmp_path: Path, moment: str, target: float, exits: list[int]
+) -> None:
+    scene = EndingExit(tmp_path)
+    if moment != "ending":
+        scene.tell(BrokerStatus.CANCELLED, 60 if moment == "waiting" else 70)
+    if moment == "waiting":  # for its stop, whose end is asked for; then the 10 that came behind the end
+        scene.parts.desk._executor.cancel(scene.stop.order.order_ref, "by hand")
+        scene.look_after()
+        assert scene.parts.desk._work.is_busy("momentum", "IBM")
+    scene.parts.desk.withdraw_unwanted(lambda _strategy, _symbol: target)
+    if moment == "ending":
+        scene.tell(BrokerStatus.CANCELLED, 70)
+    if moment == "waiting":
+        report = status_of(scene.stop.order, scene.stop.order_id, BrokerStatus.CANCELLED, perm_id=901)
+        scene.parts.desk.on_message(report)
+    scene.book_the_last_fill()
+    assert scene.exits == exits
 
 
 def test_an_exit_ends_the_entry_for_good_whose_time_is_over(tmp_path: Path) -> None:

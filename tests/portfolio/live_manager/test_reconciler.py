@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from core.events import PositionReport
-from core.vocabulary import Unknown
-from tests.execution.orders import open_report
+from core.events import BrokerSnapshot, Execution, PositionReport
+from core.vocabulary import BrokerStatus, Unknown
+from tests.execution.orders import open_report, status_of
 from tests.portfolio.live_manager.parts import ACCOUNT, Parts
 
 
@@ -217,6 +217,108 @@ def test_an_order_that_must_end_is_looked_at_again_and_again(parts: Parts) -> No
         ask(parts)
         answer = replace(parts.snapshot({"IBM": 100}, (filled,)), open_orders=(undead,))
         assert parts.reconciler.on_snapshot(answer).strays
+
+
+def test_an_answer_that_has_ended_a_lost_order_does_not_leave_its_break_for_an_interval(parts: Parts) -> None:
+    parts.act(100)
+    parts.clock.advance(1.0)
+    for written in parts.broker.placed:
+        parts.desk.on_message(status_of(written.order, written.order_id, BrokerStatus.SUBMITTED))
+    parts.reconciler.request("start")
+    for _ in range(2):
+        parts.clock.advance(0.6)
+        ask(parts)
+        parts.reconciler.on_snapshot(parts.snapshot({}))
+    assert not parts.manager.book.pending(), "two answers have ended both"
+    parts.clock.advance(0.6)
+    ask(parts)
+    parts.reconciler.on_snapshot(parts.snapshot({}))
+    assert parts.reconciler.is_settled
+
+
+# --- locks whose cause has passed ---
+
+
+def lock_behind_a_fill(parts: Parts) -> None:
+    """Book a fill of 100 that the broker's positions don't show yet, until the lock stands."""
+    parts.act(100)
+    filled = parts.fill(1, 100, index=0)
+    parts.reconciler.request("periodic")
+    for _ in range(3):
+        parts.clock.advance(0.6)
+        ask(parts)
+        parts.reconciler.on_snapshot(behind(parts, filled, 0))
+    assert parts.reconciler.locked_symbols == {"IBM"}
+
+
+def behind(parts: Parts, filled: Execution, held: int) -> BrokerSnapshot:
+    """Answer with the fill and its stop, and a position that may lag."""
+    stop = parts.broker.placed[1]
+    working = open_report(stop.order, stop.order_id, BrokerStatus.PRE_SUBMITTED)
+    return replace(parts.snapshot({"IBM": held}, (filled,)), open_orders=(working,))
+
+
+def test_a_position_that_agrees_ends_the_lock_of_one_that_lagged_without_an_interval(parts: Parts) -> None:
+    lock_behind_a_fill(parts)
+    parts.reconciler.on_position(report("IBM", 100))
+    parts.clock.advance(0.6)
+    ask(parts)
+    parts.reconciler.on_snapshot(behind(parts, parts.execution(1, 100, index=0), 100))
+    assert parts.reconciler.locked_symbols == frozenset()
+
+
+def test_a_position_that_agrees_and_is_newer_than_the_answer_is_asked_about_after_it(parts: Parts) -> None:
+    lock_behind_a_fill(parts)
+    parts.clock.advance(10.1)
+    ask(parts)
+    answer = behind(parts, parts.execution(1, 100, index=0), 0)
+    parts.reconciler.on_position(report("IBM", 0))
+    parts.reconciler.on_position(report("IBM", 100))
+    parts.reconciler.on_snapshot(answer)
+    parts.clock.advance(0.6)
+    ask(parts)
+
+
+def test_a_fill_in_a_locked_symbol_is_asked_about_soon_and_one_in_another_is_not(parts: Parts) -> None:
+    parts.act(100, symbol="MSFT")
+    parts.act(100)
+    msft, ibm = parts.broker.placed[0], parts.broker.placed[2]
+    working = tuple(open_report(one.order, one.order_id) for one in parts.broker.placed)
+    parts.reconciler.request("periodic")
+    for _ in range(3):  # the position is ahead of the execution
+        parts.clock.advance(0.6)
+        ask(parts)
+        parts.reconciler.on_snapshot(replace(parts.snapshot({"IBM": 60}), open_orders=working))
+    assert parts.reconciler.locked_symbols == {"IBM"}
+    parts.fill(1, 60, index=parts.broker.placed.index(msft))
+    parts.clock.advance(0.6)
+    parts.reconciler.poll()
+    assert len(parts.questions) == 3
+    parts.fill(2, 60, index=parts.broker.placed.index(ibm))
+    parts.clock.advance(0.6)
+    ask(parts)
+    parts.reconciler.on_snapshot(parts.snapshot({"IBM": 60}))
+    assert parts.records("reconciled")[-1].payload["trigger"] == "fill"
+
+
+def test_a_foreign_order_in_a_symbol_whose_position_agrees_is_asked_about_once_in_an_interval(
+    parts: Parts,
+) -> None:
+    parts.act(100, symbol="MSFT")
+    foreign = replace(
+        open_report(parts.broker.placed[0].order, 0), order_ref="", perm_id=1, client_id=0, symbol="IBM"
+    )
+    ours = tuple(open_report(one.order, one.order_id) for one in parts.broker.placed)
+    parts.reconciler.request("start")
+    for seconds in (0.0, 0.6, 10.1, 10.1):
+        parts.clock.advance(seconds)
+        ask(parts)
+        parts.reconciler.on_position(report("IBM", 0))  # as each answer tells it
+        parts.reconciler.on_snapshot(replace(parts.snapshot({}), open_orders=(*ours, foreign)))
+        assert parts.reconciler.locked_symbols == {"IBM"}
+    parts.clock.advance(9.9)
+    parts.reconciler.poll()
+    assert len(parts.questions) == 4
 
 
 # --- position reports ---
