@@ -65,6 +65,8 @@ class Load:
         resting = self._working - len(self._symbols)
         bundles += [self._limit(number) for number in range(resting)]
         engine = self._startup._engine
+        if not engine.pump(self._executor.has_lease, _PATIENCE_S) and engine.stop_asked is None:
+            raise RuntimeError("the watchdog gives no lease: entries would stay here")
         link = self._session._connection.link
         assert link is not None
         pacing = link.outbox._pacing
