@@ -18,6 +18,7 @@ _STEPS = {
     "refused": "closing order refused",
     "patience": "patience over",
     "resumed": "taken up again by a restarted watchdog",
+    "other_login": "not taken up again: the login is another one",
 }
 _MOST_LINES = 60
 
