@@ -35,7 +35,7 @@ PLAYED = (
 )
 """What the units run. ``config.yaml`` isn't among it: every unit writes its own."""
 EPILOG = """examples:
-  make chaos                                          the small campaign, about 20 minutes on two processors
+  make chaos                                          the small campaign, about eleven minutes on two processors
   CHAOS_SCALE=full make chaos                         the full one, many hours; stop it and start it again as you like
   python -m tests.chaos --only P1,N2 --seed 7 --runs 3
   python -m tests.chaos --only N8 --seed 12 --runs 1  play a failing seed again
