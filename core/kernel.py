@@ -16,6 +16,7 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ _NOT_CODE = re.compile(rb"#[^\n]*|\\\n")
 """Comments, and ends of lines that go on."""
 
 _UNUSED_AFTER_S = 14 * 86_400.0
+_one_at_a_time = threading.Lock()
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -93,16 +95,18 @@ def _compiled(function: Callable[P, R], **options: bool) -> Callable[P, R]:
     With Python's error model each division may raise, and numba then can't leave out the counting of references to any
     array in reach. No kernel may rely on a ``ZeroDivisionError``.
     """
-    folder = _cache_folder(Path(function.__code__.co_filename))
-    before = numba.config.CACHE_DIR
-    # Numba reads the setting when the function is decorated; other libraries' caches stay where they are.
-    numba.config.CACHE_DIR = "" if folder is None else str(folder)
-    try:
-        compiled: Callable[P, R] = numba.njit(
-            cache=folder is not None, nogil=True, error_model="numpy", **options
-        )(function)
-    finally:
-        numba.config.CACHE_DIR = before
+    # Numba reads the setting when the function is decorated; other libraries' caches stay where they are. Backtests make
+    # kernels in several threads: the setting of one must not be put back while another's is looked for.
+    with _one_at_a_time:
+        folder = _cache_folder(Path(function.__code__.co_filename))
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = "" if folder is None else str(folder)
+        try:
+            compiled: Callable[P, R] = numba.njit(
+                cache=folder is not None, nogil=True, error_model="numpy", **options
+            )(function)
+        finally:
+            numba.config.CACHE_DIR = before
     return compiled
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -150,6 +152,31 @@ def test_decorating_leaves_numbas_own_cache_setting_alone():
 
     assert identity(1.0) == 1.0
     assert before == numba.config.CACHE_DIR
+
+
+def test_threads_that_make_kernels_at_once_keep_them_in_the_same_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """A backtest's threads each compile a strategy's rule; one of them must not put the setting back under another."""
+    monkeypatch.setattr(kernel_module, "_folders", {Path(__file__).parent: tmp_path})
+    before = numba.config.CACHE_DIR
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(
+                pool.map(
+                    lambda _: kernel(FunctionType(_plain.__code__, {"__name__": __name__}, "k")), range(200)
+                )
+            )
+    finally:
+        sys.setswitchinterval(interval)
+    assert before == numba.config.CACHE_DIR
+    assert {Path(one._cache.cache_path).parent for one in made} == {tmp_path}
+
+
+def _plain(x: int) -> int:
+    return x + 1
 
 
 def test_no_kernel_is_compiled_with_fastmath():
