@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 import numba
 import numpy as np
@@ -164,11 +166,7 @@ def test_threads_that_make_kernels_at_once_keep_them_in_the_same_folder(
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(8) as pool:
-            made = list(
-                pool.map(
-                    lambda _: kernel(FunctionType(_plain.__code__, {"__name__": __name__}, "k")), range(200)
-                )
-            )
+            made: list[Any] = list(pool.map(lambda _: kernel(_copy(_plain)), range(200)))
     finally:
         sys.setswitchinterval(interval)
     assert before == numba.config.CACHE_DIR
@@ -177,6 +175,10 @@ def test_threads_that_make_kernels_at_once_keep_them_in_the_same_folder(
 
 def _plain(x: int) -> int:
     return x + 1
+
+
+def _copy(function: Callable[[int], int]) -> FunctionType:
+    return FunctionType(function.__code__, {"__name__": __name__}, "k")
 
 
 def test_no_kernel_is_compiled_with_fastmath():
